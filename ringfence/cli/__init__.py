@@ -1,0 +1,1 @@
+"""The command line `ringfence`: one file per verb, the same word as in the layers below it."""

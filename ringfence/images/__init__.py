@@ -1,0 +1,1 @@
+"""Images on disk: names, unpack, load, save, import, commit, remove."""

@@ -1,0 +1,1 @@
+"""Layers: tar to tree (apply), tree to tar (diff), whiteouts and compression."""

@@ -1,0 +1,1 @@
+"""The OCI specifications as data: runtime-spec, image-spec, references, digests, platforms."""

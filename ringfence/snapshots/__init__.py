@@ -1,0 +1,1 @@
+"""Snapshotters: where layers are unpacked; they return mounts and never mount."""
