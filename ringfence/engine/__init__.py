@@ -1,0 +1,488 @@
+"""The engine: containers as people know them, with docker's words and docker's shapes, and no daemon.
+
+`Engine` is the library's front door and all that the command line uses. Each verb is a method here and a module of the
+same name beside this file. A container is named by its name, its id, or any unambiguous beginning of the id; an unknown
+one raises NotFound `no such container: X`. Results are plain data with docker's keys (`inspect`, `ps`, `images`, ...);
+whatever goes on for long is a generator (`logs`, `events`, `stats`). Options of `create`, `run`, `exec` and `update`
+are named as docker's long flags in snake case and take what a person types: `memory="64m"`, `volume=["/a:/b:ro"]`.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, BinaryIO, Literal, overload
+
+    from ringfence.content.store import ContentStore
+    from ringfence.engine.container import Container, RunResult
+    from ringfence.engine.logs import LogLine
+    from ringfence.engine.records import Records
+    from ringfence.engine.session import Session
+    from ringfence.images.store import ImageStore
+    from ringfence.runtime.interface import Runtime
+    from ringfence.snapshots import Snapshotter
+
+    Filters = Mapping[str, Sequence[str]]
+
+
+class Engine:
+    """One data directory, one state directory, and the containers, images and volumes in them.
+
+    Any number of engines, in any number of processes, may use the same directories at once. An engine belongs to the
+    thread that made it.
+    """
+
+    def __init__(self, root: str | None = None, state: str | None = None, *, runtime: Runtime | None = None,
+                 snapshotter: str = "overlay") -> None:  # fmt: skip
+        """`root` keeps what must last (/var/lib/ringfence), `state` what a reboot may forget (/run/ringfence)."""
+        from ringfence.engine import places
+
+        self.root = os.path.abspath(root or places.data_directory())
+        self.state = os.path.abspath(state or places.state_directory())
+        self.snapshotter_name = snapshotter
+        self._runtime = runtime
+        self._database: sqlite3.Connection | None = None
+        self._records: Records | None = None
+        self._content: ContentStore | None = None
+        self._images: ImageStore | None = None
+        self._snapshots: Snapshotter | None = None
+
+    # The parts below, each opened when it is first used ---------------------------------------------------------------
+
+    @property
+    def runtime(self) -> Runtime:
+        if self._runtime is None:
+            from ringfence.runtime.native import OciRuntime
+
+            self._runtime = OciRuntime(self.state)
+        return self._runtime
+
+    @property
+    def database(self) -> sqlite3.Connection:
+        if self._database is None:
+            from ringfence.content import database
+
+            self._database = database.connect(self.root)
+        return self._database
+
+    @property
+    def records(self) -> Records:
+        if self._records is None:
+            from ringfence.engine.records import Records
+
+            self._records = Records(self.database)
+        return self._records
+
+    @property
+    def content(self) -> ContentStore:
+        if self._content is None:
+            from ringfence.content.store import ContentStore
+
+            self._content = ContentStore(self.root)
+        return self._content
+
+    @property
+    def image_store(self) -> ImageStore:
+        if self._images is None:
+            from ringfence.images.store import ImageStore
+
+            self._images = ImageStore(self.root)
+        return self._images
+
+    @property
+    def snapshots(self) -> Snapshotter:
+        if self._snapshots is None:
+            from ringfence.snapshots import open_snapshotter
+
+            self._snapshots = open_snapshotter(self.root, self.snapshotter_name)
+        return self._snapshots
+
+    def close(self) -> None:
+        """Close the database; the engine opens it again when it is used again."""
+        if self._database is not None:
+            self._database.close()
+        self._database = self._records = self._images = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # From an image to a process and back ------------------------------------------------------------------------------
+
+    def create(self, image: str, command: Sequence[str] | None = None, **options: object) -> Container:
+        """Make a container and do not start it. Its handle has `.id`, `.name` and `.warnings` (a list of lines).
+
+        InvalidInput for an option that cannot be right, Unsupported for one not built yet, Conflict if the name is
+        taken, NotFound if there is no such image (`host` is made on first use).
+        """
+        from ringfence.engine import create as verb
+
+        return verb.create(self, image, command, options)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def run(self, image: str, command: Sequence[str] | None = None, *, detach: Literal[False] = False,
+                input: bytes | None = None, **options: object) -> RunResult: ...  # fmt: skip
+
+        @overload
+        def run(self, image: str, command: Sequence[str] | None = None, *, detach: Literal[True],
+                input: bytes | None = None, **options: object) -> Container: ...  # fmt: skip
+
+    def run(self, image: str, command: Sequence[str] | None = None, *, detach: bool = False,
+            input: bytes | None = None, **options: object) -> RunResult | Container:  # fmt: skip
+        """Create and start. In the foreground: wait and return RunResult(exit_code, stdout, stderr, id) (bytes).
+
+        With `detach` return the running container's handle. `input` is fed to its stdin (implies interactive). A
+        program that cannot be executed raises CannotExecute, and what was made is removed.
+        """
+        from ringfence.engine import run as verb
+
+        return verb.run(self, image, command, options, detach=detach, input=input)
+
+    def launch(self, container: str, *, window: tuple[int, int] = (0, 0)) -> Session:
+        """Start a created or exited container and stay its owner: the session pumps its stdio until the exit.
+
+        `window` is (rows, columns) of the terminal if the container has one. See `Session`: the caller ends with
+        `session.finish()`, which removes a --rm container, or with `session.close()` (detached; it runs on).
+        """
+        from ringfence.engine import start as verb
+
+        return verb.launch(self, container, window)
+
+    def start(self, container: str) -> None:
+        """Start a created or exited container, detached. One that already runs is left alone, as docker does."""
+        from ringfence.engine import start as verb
+
+        verb.start(self, container)
+
+    def stop(self, container: str, *, timeout: int | None = None, signal: str | None = None) -> None:
+        """Send the stop signal, wait `timeout` seconds (the container's own, or 10; -1: for ever), then SIGKILL."""
+        from ringfence.engine import stop as verb
+
+        verb.stop(self, container, timeout, signal)
+
+    def restart(self, container: str, *, timeout: int | None = None, signal: str | None = None) -> None:
+        """Stop it if it runs, then start it."""
+        from ringfence.engine import restart as verb
+
+        verb.restart(self, container, timeout, signal)
+
+    def kill(self, container: str, *, signal: str = "KILL") -> None:
+        """Send `signal` to its init process. Conflict if it is not running."""
+        from ringfence.engine import kill as verb
+
+        verb.kill(self, container, signal)
+
+    def pause(self, container: str) -> None:
+        """Freeze all its processes. Conflict unless it is running."""
+        from ringfence.engine import pause as verb
+
+        verb.pause(self, container)
+
+    def unpause(self, container: str) -> None:
+        """Thaw it. Conflict unless it is paused."""
+        from ringfence.engine import unpause as verb
+
+        verb.unpause(self, container)
+
+    def wait(self, container: str, *, condition: str = "not-running", timeout: float | None = None) -> int:
+        """Block until it has exited and return its exit code; `condition`: not-running, next-exit or removed.
+
+        DeadlineExceeded after `timeout` seconds.
+        """
+        from ringfence.engine import wait as verb
+
+        return verb.wait(self, container, condition, timeout)
+
+    def exec(self, container: str, command: Sequence[str], *, detach: bool = False, input: bytes | None = None,
+             **options: object) -> RunResult:  # fmt: skip
+        """Run another process in a running container and wait for it: RunResult(exit_code, stdout, stderr, id).
+
+        Options: interactive, tty, user, workdir, env, env_file, privileged. With `detach` the exit code is 0 at once.
+        """
+        from ringfence.engine import exec as verb
+
+        return verb.run(self, container, command, options, detach=detach, input=input)
+
+    def exec_session(self, container: str, command: Sequence[str], *, window: tuple[int, int] = (0, 0),
+                     **options: object) -> Session:  # fmt: skip
+        """As `exec`, for a caller that pumps stdio itself; `session.finish()` returns the exit code."""
+        from ringfence.engine import exec as verb
+
+        return verb.session(self, container, command, options, window)
+
+    def attach(self, container: str) -> Session:
+        """Join the stdio of a running container: what it prints from now on. Conflict unless it is running."""
+        from ringfence.engine import attach as verb
+
+        return verb.attach(self, container)
+
+    def rm(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove a container (Conflict if it runs, unless `force`), with its anonymous volumes if `volumes`."""
+        from ringfence.engine import rm as verb
+
+        verb.rm(self, container, force=force, volumes=volumes)
+
+    def rename(self, container: str, name: str) -> None:
+        """Give it another name. Conflict if that is taken."""
+        from ringfence.engine import rename as verb
+
+        verb.rename(self, container, name)
+
+    def update(self, container: str, **options: object) -> list[str]:
+        """Change limits of a live or stopped container, or its restart policy; returns warnings.
+
+        Options: memory, memory_swap, memory_reservation, cpus, cpu_shares, cpu_quota, cpu_period, cpuset_cpus,
+        cpuset_mems, pids_limit, blkio_weight, restart.
+        """
+        from ringfence.engine import update as verb
+
+        return verb.update(self, container, options)
+
+    def container(self, name: str) -> Container:
+        """The handle of an existing container."""
+        from ringfence.engine.container import Container
+
+        return Container(self, self.records.find(name))
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def ps(self, *, all: bool = False, filters: Filters | None = None, last: int = -1,
+           size: bool = False) -> list[dict[str, Any]]:  # fmt: skip
+        """Containers, newest first: the running ones, or with `all` or `last` (the n newest) all of them.
+
+        Each: Id, Names ["/x"], Image, ImageID, Command, Created (s), Ports [], Labels, State, Status ("Up 3 seconds"),
+        HostConfig {NetworkMode}, NetworkSettings {Networks}, Mounts, and with `size` SizeRw and SizeRootFs (bytes).
+        Filters: id name label ancestor status exited before since volume network health is-task.
+        """
+        from ringfence.engine import ps as verb
+
+        return verb.ps(self, all=all, filters=filters or {}, last=last, size=size)
+
+    def inspect(self, name: str, *, type: str | None = None, size: bool = False) -> dict[str, Any]:
+        """Everything about a container, image or volume (`type`: container, image, volume; None: the first found)."""
+        from ringfence.engine import inspect as verb
+
+        return verb.inspect(self, name, type, size)
+
+    def logs(self, container: str, *, follow: bool = False, tail: int | str = "all", since: str | None = None,
+             until: str | None = None) -> Iterator[LogLine]:  # fmt: skip
+        """What it printed: LogLine(time "2026-…Z", stream "stdout" or "stderr", data bytes with its newline if any).
+
+        `since` and `until` are times as docker takes them: RFC 3339, seconds since 1970, or a duration such as "10m".
+        """
+        from ringfence.engine import logs as verb
+
+        return verb.logs(self, container, follow=follow, tail=tail, since=since, until=until)
+
+    def top(self, container: str, ps_arguments: Sequence[str] = ()) -> dict[str, Any]:
+        """{"Titles": ["UID", "PID", ...], "Processes": [[...], ...]}, by the host's `ps` (default: -ef)."""
+        from ringfence.engine import top as verb
+
+        return verb.top(self, container, ps_arguments)
+
+    def stats(self, containers: Sequence[str] = (), *, all: bool = False, stream: bool = True,
+              interval: float = 1.0) -> Iterator[list[dict[str, Any]]]:  # fmt: skip
+        """Every `interval` seconds one list with an entry per container (default: every running one).
+
+        Each entry has docker's keys (id, name, read, preread, cpu_stats, precpu_stats, memory_stats, pids_stats,
+        blkio_stats, networks) and "Summary" with the columns of `docker stats`: ID, Name, Container, CPUPerc, MemUsage,
+        MemPerc, NetIO, BlockIO, PIDs. With `stream=False` one list, after one interval.
+        """
+        from ringfence.engine import stats as verb
+
+        return verb.stats(self, containers, all=all, stream=stream, interval=interval)
+
+    def diff(self, container: str) -> list[dict[str, Any]]:
+        """What it changed in its image's tree: [{"Path": "/etc/x", "Kind": 0 changed | 1 added | 2 deleted}, ...]."""
+        from ringfence.engine import diff as verb
+
+        return verb.diff(self, container)
+
+    def events(self, *, since: str | None = None, until: str | None = None, filters: Filters | None = None,
+               follow: bool = True) -> Iterator[dict[str, Any]]:  # fmt: skip
+        """Events in docker's shape: Type, Action, Actor {ID, Attributes}, scope, time (s), timeNano.
+
+        Filters: container image volume type event label. With `until` or `follow=False` it ends.
+        """
+        from ringfence.engine import events as verb
+
+        return verb.events(self, since=since, until=until, filters=filters or {}, follow=follow)
+
+    def explain(self, container: str) -> dict[str, Any]:
+        """How a container is made and what it uses now: namespaces, cgroups, layers and plan; see engine/explain.py.
+
+        `explain.text(...)` of that module turns it into a page for people.
+        """
+        from ringfence.engine import explain as verb
+
+        return verb.explain(self, container)
+
+    def explain_run(self, image: str, command: Sequence[str] | None = None, **options: object) -> dict[str, Any]:
+        """As `explain`, for `run` with these arguments, before anything exists."""
+        from ringfence.engine import explain as verb
+
+        return verb.explain_run(self, image, command, options)
+
+    # Files ------------------------------------------------------------------------------------------------------------
+
+    def cp(self, source: str, target: str, *, archive: bool = False, follow_link: bool = False,
+           stream: BinaryIO | None = None) -> None:  # fmt: skip
+        """Copy between "CONTAINER:PATH" and a path here; "-" is the tar archive on `stream` (read or written)."""
+        from ringfence.engine import cp as verb
+
+        verb.cp(self, source, target, archive=archive, follow_link=follow_link, stream=stream)
+
+    def export(self, container: str, output: BinaryIO) -> None:
+        """Write its whole tree to `output` as a tar archive."""
+        from ringfence.engine import export as verb
+
+        verb.export(self, container, output)
+
+    def commit(self, container: str, reference: str | None = None, *, author: str = "", message: str = "",
+               change: Sequence[str] = (), pause: bool = True) -> str:  # fmt: skip
+        """Make an image of it; returns the image ID "sha256:…"."""
+        from ringfence.engine import commit as verb
+
+        return verb.commit(self, container, reference, author=author, message=message, change=change, pause=pause)
+
+    # Images -----------------------------------------------------------------------------------------------------------
+
+    def images(self, reference: str | None = None, *, all: bool = False,
+               filters: Filters | None = None) -> list[dict[str, Any]]:  # fmt: skip
+        """Images, newest first: Id, ParentId, RepoTags, RepoDigests, Created (s), Size, SharedSize, Labels, Containers.
+
+        Filters: reference label dangling before since until.
+        """
+        from ringfence.engine import images as verb
+
+        return verb.images(self, reference, all=all, filters=filters or {})
+
+    def rmi(self, image: str, *, force: bool = False) -> list[dict[str, str]]:
+        """Remove a name, and the image with its last one: [{"Untagged": name}, {"Deleted": id}]."""
+        from ringfence.engine import images as verb
+
+        return verb.rmi(self, image, force=force)
+
+    def tag(self, source: str, target: str) -> None:
+        from ringfence.engine import images as verb
+
+        verb.tag(self, source, target)
+
+    def load(self, source: BinaryIO | str) -> list[str]:
+        """Load a docker or OCI archive (an open file, or a path, which may be an OCI directory); returns the names."""
+        from ringfence.engine import images as verb
+
+        return verb.load(self, source)
+
+    def save(self, images: Sequence[str], output: BinaryIO | str, *, format: str = "docker-archive") -> None:
+        """Write images as "docker-archive", "oci-archive" (an open file or a path) or "oci-dir" (a path)."""
+        from ringfence.engine import images as verb
+
+        verb.save(self, images, output, format=format)
+
+    def import_image(self, source: BinaryIO, reference: str | None = None, *, message: str = "",
+                     change: Sequence[str] = ()) -> str:  # fmt: skip
+        """Make a one-layer image of a tar archive of a root filesystem; returns the image ID."""
+        from ringfence.engine import images as verb
+
+        return verb.import_image(self, source, reference, message=message, change=change)
+
+    def history(self, image: str) -> list[dict[str, Any]]:
+        """Newest first: Id ("<missing>" but for the top), Created (s), CreatedBy, Tags, Size, Comment."""
+        from ringfence.engine import images as verb
+
+        return verb.history(self, image)
+
+    # Volumes ----------------------------------------------------------------------------------------------------------
+
+    def volume_create(self, name: str | None = None, *, driver: str = "local", opt: Sequence[str] = (),
+                      label: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
+        """Make a volume (a random name if None; an existing one is returned as it is). Shape: see volume_inspect."""
+        from ringfence.engine import volume as verb
+
+        return verb.create(self, name, driver=driver, opt=opt, label=label)
+
+    def volume_ls(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
+        """Filters: name label driver dangling."""
+        from ringfence.engine import volume as verb
+
+        return verb.ls(self, filters=filters or {})
+
+    def volume_inspect(self, name: str) -> dict[str, Any]:
+        """Name, Driver, Mountpoint, CreatedAt, Labels, Options, Scope."""
+        from ringfence.engine import volume as verb
+
+        return verb.inspect(self, name)
+
+    def volume_rm(self, name: str, *, force: bool = False) -> None:
+        """Conflict while a container uses it; with `force` a missing one is no error."""
+        from ringfence.engine import volume as verb
+
+        verb.rm(self, name, force=force)
+
+    # The whole --------------------------------------------------------------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        """Containers, ContainersRunning, ContainersPaused, ContainersStopped, Images, Driver, CgroupVersion, ..."""
+        from ringfence.engine import system as verb
+
+        return verb.info(self)
+
+    def version(self) -> dict[str, Any]:
+        """Version, ApiVersion, Os, Arch, KernelVersion, PythonVersion, Components."""
+        from ringfence.engine import system as verb
+
+        return verb.version(self)
+
+    def df(self) -> dict[str, Any]:
+        """Images, Containers, Volumes: each {TotalCount, Active, Size, Reclaimable, Items}."""
+        from ringfence.engine import system as verb
+
+        return verb.df(self)
+
+    def container_prune(self, *, filters: Filters | None = None) -> dict[str, Any]:
+        """Remove stopped containers: {"ContainersDeleted": [id], "SpaceReclaimed": bytes}. Filters: until label."""
+        from ringfence.engine import prune as verb
+
+        return verb.containers(self, filters or {})
+
+    def image_prune(self, *, all: bool = False, filters: Filters | None = None) -> dict[str, Any]:
+        """Remove unnamed (`all`: unused) images: {"ImagesDeleted": [{"Deleted": id}], "SpaceReclaimed": n}."""
+        from ringfence.engine import prune as verb
+
+        return verb.images(self, filters or {}, all=all)
+
+    def volume_prune(self, *, all: bool = False, filters: Filters | None = None) -> dict[str, Any]:
+        """Remove unused anonymous (`all`: and named) volumes: {"VolumesDeleted": [name], "SpaceReclaimed": n}."""
+        from ringfence.engine import prune as verb
+
+        return verb.volumes(self, filters or {}, all=all)
+
+    def system_prune(self, *, all: bool = False, volumes: bool = False,
+                     filters: Filters | None = None) -> dict[str, Any]:  # fmt: skip
+        """All of the above (volumes only if asked), and whatever a crash left behind: their keys in one dict."""
+        from ringfence.engine import prune as verb
+
+        return verb.system(self, filters or {}, all=all, volumes=volumes)
+
+    # Called by a container's monitor ----------------------------------------------------------------------------------
+
+    def exited(self, container: str) -> None:
+        """After an exit that no owner saw: remove a --rm container, or restart it by its policy (with its back-off)."""
+        from ringfence.engine import exited as verb
+
+        verb.exited(self, container)
+
+    def healthcheck(self, container: str) -> str:
+        """Run its health check once and record the result; returns starting, healthy or unhealthy."""
+        from ringfence.engine import health as verb
+
+        return verb.check(self, container)

@@ -1,0 +1,48 @@
+"""Where an engine keeps its files, for root and for other users, and the paths of one container."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine import Engine
+
+
+def data_directory() -> str:
+    """What must last. Without root it is XDG's default; the environment's word is the command line's business."""
+    return "/var/lib/ringfence" if os.geteuid() == 0 else os.path.join(_home(), ".local/share/ringfence")
+
+
+def state_directory() -> str:
+    """What a reboot may forget."""
+    return "/run/ringfence" if os.geteuid() == 0 else f"/run/user/{os.geteuid()}/ringfence"
+
+
+def bundle(engine: Engine, id: str) -> str:
+    """A container's own directory: config.json, container.log, exit.json, hosts, lock, ..."""
+    return f"{engine.root}/containers/{id}"
+
+
+def exit_file(engine: Engine, id: str) -> str:
+    """The exit record, written by the monitor."""
+    return f"{engine.root}/containers/{id}/exit.json"
+
+
+def log_file(engine: Engine, id: str) -> str:
+    return f"{engine.root}/containers/{id}/container.log"
+
+
+def attach_socket(engine: Engine, id: str) -> str:
+    """Where the monitor listens, as long as the container runs."""
+    return f"{engine.state}/containers/{id}/attach.sock"
+
+
+def events_file(engine: Engine) -> str:
+    return f"{engine.state}/events.jsonl"
+
+
+def _home() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_dir
