@@ -1,0 +1,272 @@
+"""System calls that the standard library does not offer, one typed function each; the C library is bound here alone.
+
+A failed call raises OSError with its paths (so Python picks FileNotFoundError, PermissionError, ...) and a note that
+shows the call with its arguments. Flags are plain ints here: their names live in the facility's own module. Every call
+has its own function object, because ctypes without a prototype cuts ints to 32 bits and a prototype set on a shared
+object would leak to the other users of the symbol.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import struct
+from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+AT_FDCWD = -100
+_LIBRARY = ctypes.CDLL(None, use_errno=True)
+
+# From 403 on, numbers are the same on every architecture; the C library's own wrappers are too young to rely on.
+_NUMBERS = {
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
+    "close_range": 436,
+    "openat2": 437,
+    "mount_setattr": 442,
+}
+_OLDER_NUMBERS = {
+    "x86_64": {"seccomp": 317, "bpf": 321, "pivot_root": 155, "renameat2": 316},
+    "aarch64": {"seccomp": 277, "bpf": 280, "pivot_root": 41, "renameat2": 276},
+}
+
+
+class _Struct(bytes):
+    """A structure for the kernel that remembers its fields, for the note of an error."""
+
+    fields: tuple[int | bytes, ...]
+
+    def __new__(cls, layout: str, *fields: int | bytes) -> _Struct:
+        structure = super().__new__(cls, struct.pack(layout, *fields))
+        structure.fields = fields
+        return structure
+
+
+class _Call:
+    """One C function with its prototype, or with `system` the system call of that name through syscall(2)."""
+
+    __slots__ = ("_function", "_name", "_number")
+
+    def __init__(self, name: str, *types: Any, system: bool = False) -> None:
+        self._name = name
+        self._number = _system_call_number(name) if system else 0
+        self._function = _LIBRARY["syscall" if system else name]
+        self._function.argtypes = (c_long, *types) if system else types
+        self._function.restype = c_long if system else c_int
+
+    def __call__(self, *arguments: Any, path: StrPath | None = None, path2: StrPath | None = None) -> int:
+        if self._number is None:
+            raise NotImplementedError(f"the number of {self._name}(2) on {os.uname().machine} is not in the table")
+        result: int = self._function(self._number, *arguments) if self._number else self._function(*arguments)
+        if result >= 0:
+            return result
+        number = ctypes.get_errno()
+        error = OSError(number, os.strerror(number), _shown(path), None, _shown(path2))
+        error.add_note(f"{self._name}({', '.join(map(_argument, arguments))})")
+        raise error
+
+
+def _system_call_number(name: str) -> int | None:
+    return _NUMBERS.get(name) or _OLDER_NUMBERS.get(os.uname().machine, {}).get(name)
+
+
+def _encoded(path: StrPath | None) -> bytes | None:
+    return None if path is None else os.fsencode(path)
+
+
+def _shown(path: StrPath | None) -> str | None:
+    return None if path is None else os.fsdecode(path)
+
+
+def _argument(value: object) -> str:
+    """One argument as a person reads it in the note of an error."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, _Struct):
+        return "{" + ", ".join(map(_argument, value.fields)) + "}"
+    if isinstance(value, enum.Enum):
+        return str(value.name or value.value)
+    if isinstance(value, bytes):
+        text = os.fsdecode(value)
+        return f'"{text}"' if len(text) <= 4096 and text.isprintable() else f"<{len(value)} bytes>"
+    return str(int(value)) if isinstance(value, int) else "..."
+
+
+_mount = _Call("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
+_umount2 = _Call("umount2", c_char_p, c_int)
+_pivot_root = _Call("pivot_root", c_char_p, c_char_p, system=True)
+_open_tree = _Call("open_tree", c_int, c_char_p, c_uint, system=True)
+_move_mount = _Call("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint, system=True)
+_fsopen = _Call("fsopen", c_char_p, c_uint, system=True)
+_fsconfig = _Call("fsconfig", c_int, c_uint, c_char_p, c_char_p, c_int, system=True)
+_fsmount = _Call("fsmount", c_int, c_uint, c_uint, system=True)
+_mount_setattr = _Call("mount_setattr", c_int, c_char_p, c_uint, c_char_p, c_ulong, system=True)
+_openat2 = _Call("openat2", c_int, c_char_p, c_char_p, c_ulong, system=True)
+_close_range = _Call("close_range", c_uint, c_uint, c_uint, system=True)
+_renameat2 = _Call("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, system=True)
+_syncfs = _Call("syncfs", c_int)
+_unshare = _Call("unshare", c_int)
+_setns = _Call("setns", c_int, c_int)
+_prctl = _Call("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
+_seccomp = _Call("seccomp", c_uint, c_uint, c_void_p, system=True)
+_bpf = _Call("bpf", c_int, c_void_p, c_uint, system=True)
+
+
+def mount(source: StrPath | None, target: StrPath, type: str | None, flags: int, data: str | bytes | None) -> None:
+    """mount(2)."""
+    _mount(_encoded(source), _encoded(target), _encoded(type), flags, _encoded(data), path=source, path2=target)
+
+
+def umount2(target: StrPath, flags: int) -> None:
+    """umount2(2)."""
+    _umount2(_encoded(target), flags, path=target)
+
+
+def pivot_root(new_root: StrPath, put_old: StrPath) -> None:
+    """pivot_root(2)."""
+    _pivot_root(_encoded(new_root), _encoded(put_old), path=new_root, path2=put_old)
+
+
+def open_tree(directory: int, path: StrPath, flags: int) -> int:
+    """open_tree(2); the returned descriptor is the caller's."""
+    return _open_tree(directory, _encoded(path), flags, path=path)
+
+
+def move_mount(from_directory: int, from_path: StrPath, to_directory: int, to_path: StrPath, flags: int) -> None:
+    """move_mount(2)."""
+    _move_mount(
+        from_directory, _encoded(from_path), to_directory, _encoded(to_path), flags, path=from_path, path2=to_path
+    )
+
+
+def fsopen(type: str, flags: int) -> int:
+    """fsopen(2); the returned descriptor is the caller's."""
+    return _fsopen(_encoded(type), flags, path=type)
+
+
+def fsconfig(context: int, command: int, key: str | None, value: StrPath | None, auxiliary: int = 0) -> None:
+    """fsconfig(2); what the kernel says about a failure in the context's log becomes a note of the error."""
+    try:
+        _fsconfig(context, command, _encoded(key), _encoded(value), auxiliary, path=value)
+    except OSError as error:
+        for message in _context_messages(context):
+            error.add_note(message)
+        raise
+
+
+def fsmount(context: int, flags: int, attributes: int) -> int:
+    """fsmount(2); the returned descriptor is the caller's."""
+    return _fsmount(context, flags, attributes)
+
+
+def mount_setattr(
+    directory: int, path: StrPath, flags: int, set: int, clear: int, propagation: int, userns: int
+) -> None:
+    """mount_setattr(2) with a struct mount_attr of its first version (32 bytes)."""
+    attributes = _Struct("=QQQQ", set, clear, propagation, userns)
+    _mount_setattr(directory, _encoded(path), flags, attributes, len(attributes), path=path)
+
+
+def openat2(directory: int, path: StrPath, flags: int, mode: int, resolve: int) -> int:
+    """openat2(2) with a struct open_how of its first version (24 bytes); the returned descriptor is the caller's."""
+    how = _Struct("=QQQ", flags, mode, resolve)
+    return _openat2(directory, _encoded(path), how, len(how), path=path)
+
+
+def close_range(first: int, last: int, flags: int) -> None:
+    """close_range(2)."""
+    _close_range(first, last, flags)
+
+
+def renameat2(from_directory: int, from_path: StrPath, to_directory: int, to_path: StrPath, flags: int) -> None:
+    """renameat2(2)."""
+    _renameat2(
+        from_directory, _encoded(from_path), to_directory, _encoded(to_path), flags, path=from_path, path2=to_path
+    )
+
+
+def syncfs(descriptor: int) -> None:
+    """syncfs(2): write the whole file system of `descriptor` to its disk."""
+    _syncfs(descriptor)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2), for the calling thread."""
+    _unshare(flags)
+
+
+def setns(descriptor: int, type: int) -> None:
+    """setns(2), for the calling thread."""
+    _setns(descriptor, type)
+
+
+def prctl(option: int, argument2: int = 0, argument3: int = 0, argument4: int = 0, argument5: int = 0) -> int:
+    """prctl(2) for the options whose arguments are numbers."""
+    return _prctl(option, argument2, argument3, argument4, argument5)
+
+
+def seccomp_set_filter(program: bytes, flags: int) -> int:
+    """seccomp(2) SECCOMP_SET_MODE_FILTER: `program` is an array of struct sock_filter; returns 0 or a listener."""
+    instructions = ctypes.create_string_buffer(program, len(program))
+    header = _Struct("@HP", len(program) // 8, ctypes.addressof(instructions))
+    return _seccomp(1, flags, header)
+
+
+def bpf_prog_load(type: int, instructions: bytes, license: str = "", attach_type: int = 0) -> int:
+    """bpf(2) BPF_PROG_LOAD; the returned descriptor is the caller's; the verifier's log is a note of the error."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    name = ctypes.create_string_buffer(license.encode())
+    log = ctypes.create_string_buffer(16384)
+
+    def load(level: int) -> int:
+        where, size = (ctypes.addressof(log), len(log)) if level else (0, 0)
+        return _bpf_command(5, "=IIQQIIQII16sII", type, len(instructions) // 8, ctypes.addressof(code),
+                            ctypes.addressof(name), level, size, where, 0, 0, b"", 0, attach_type)  # fmt: skip
+
+    try:
+        return load(0)
+    except PermissionError:
+        raise
+    except OSError as error:
+        try:
+            return load(1)  # once more only to be told why: a log slows every load and overflows on long programs
+        except OSError:
+            if log.value:
+                error.add_note(log.value.decode(errors="replace"))
+        raise
+
+
+def bpf_prog_attach(target: int, program: int, attach_type: int, flags: int = 0, replace: int = 0) -> None:
+    """bpf(2) BPF_PROG_ATTACH of a loaded program to a cgroup's directory descriptor."""
+    _bpf_command(8, "=IIIII", target, program, attach_type, flags, replace)
+
+
+def bpf_prog_detach(target: int, program: int, attach_type: int) -> None:
+    """bpf(2) BPF_PROG_DETACH."""
+    _bpf_command(9, "=III", target, program, attach_type)
+
+
+def _bpf_command(command: int, layout: str, *values: int | bytes) -> int:
+    attributes = _Struct(layout, *values)
+    return _bpf(command, attributes, len(attributes))
+
+
+def _context_messages(context: int) -> list[str]:
+    """The messages waiting in a file system context, e.g. 'e overlay: No changes allowed in reconfigure'."""
+    messages = []
+    for _ in range(16):
+        try:
+            message = os.read(context, 8192)
+        except OSError:  # ENODATA: that was the last; any other failure must not hide the one being reported
+            break
+        messages.append(message.decode(errors="replace").strip())
+    return messages
