@@ -1,0 +1,50 @@
+# Everything from a fresh clone: `make demo` shows a container, `make test` proves the promises.
+# Needs python3 >= 3.11, a C compiler and make; what else is missing comes by apt when this runs as root.
+
+PYTHON3 ?= python3
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+HELPER := ringfence/ringinit
+SOURCES := $(shell find ringfence tests -name '*.py' 2>/dev/null)
+TESTS ?= tests
+
+.PHONY: demo test lint bench clean setup peers debian-rootfs
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/installed $(HELPER)
+
+demo: setup
+	@demo/demo.sh
+
+test: setup
+	$(PYTHON) -m pytest $(TESTS)
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+bench: setup
+	$(PYTHON) -m benchmarks
+
+# An editable install, so that the tree that is tested is the tree that is read.
+$(VENV)/installed: pyproject.toml setup.py bin/ringfence bin/ringrun | $(PYTHON)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(HELPER): native/ringinit.c setup.py | $(VENV)/installed
+	$(PYTHON) setup.py --quiet build_native
+
+$(PYTHON):
+	@tools/prepare.sh $(PYTHON3)
+	$(PYTHON3) -m venv $(VENV)
+
+# The other container programs that tests and figures compare with.
+peers:
+	@tools/peers.sh
+
+debian-rootfs:
+	@tests/debian.sh
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info $(HELPER) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find ringfence tests -name __pycache__ -prune -exec rm -rf {} +

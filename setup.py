@@ -1,0 +1,109 @@
+"""What pyproject.toml cannot say: compile `native/ringinit.c` into the package, and install our own entry scripts.
+
+The scripts are not console_scripts, because the ones that pip generates import `re` (5 ms of each start).
+Called directly, `python setup.py build_native` refreshes `ringfence/ringinit` in the source tree.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Command, Distribution, setup
+from setuptools.command.build import build
+from setuptools.errors import CompileError
+
+SOURCE = Path("native/ringinit.c")
+PACKAGED = Path("ringfence/ringinit")
+COMPILERS = ("cc", "gcc", "clang", "tcc")
+# Static first: no dynamic linker to run at each start, and no shared library pages in each monitor.
+FLAVOURS = (("-static", "-Os"), ("-Os",), ())
+
+
+def compilers() -> list[list[str]]:
+    """The argv beginnings to try: $CC alone if it is set, else every compiler that is on PATH."""
+    if chosen := os.environ.get("CC", "").split():
+        return [chosen]
+    return [[name] for name in COMPILERS if shutil.which(name)]
+
+
+def compile_helper(target: Path) -> None:
+    """Compile to a temporary name and rename: a monitor that runs the old file keeps it (and ETXTBSY is avoided)."""
+    complaints = []
+    partial = target.with_name(target.name + ".partial")
+    for compiler in compilers():
+        for flavour in FLAVOURS:
+            argv = [*compiler, *flavour, *os.environ.get("CFLAGS", "").split(), str(SOURCE), "-o", str(partial)]
+            print(" ".join(argv), flush=True)
+            try:
+                done = subprocess.run(argv, capture_output=True, text=True)
+            except OSError as error:
+                complaints.append(f"{' '.join(argv)}: {error}")
+                continue
+            if done.returncode == 0:
+                if done.stderr:
+                    print(done.stderr, file=sys.stderr)
+                partial.chmod(0o755)
+                partial.rename(target)
+                return
+            complaints.append(f"{' '.join(argv)}\n{done.stderr}")
+    partial.unlink(missing_ok=True)
+    raise CompileError("\n".join(complaints) or "no C compiler: set CC, or install one (apt-get install gcc libc6-dev)")
+
+
+class BuildNative(Command):
+    """The sub-command of `build` that makes ringinit, in the build tree or (editable) in the source tree."""
+
+    description = "compile native/ringinit.c"
+    user_options: list[tuple[str, str, str]] = []  # noqa: RUF012  (setuptools looks for this attribute)
+
+    def initialize_options(self) -> None:
+        self.build_lib: str | None = None  # None: finalize_options takes it from `build`
+        # `python setup.py build_native` is for the source tree; `build` says otherwise by setting build_lib.
+        self.editable_mode = "build" not in sys.argv and "build_native" in sys.argv
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options("build", ("build_lib", "build_lib"))
+
+    def target(self) -> Path:
+        return PACKAGED if self.editable_mode or not self.build_lib else Path(self.build_lib) / PACKAGED
+
+    def run(self) -> None:
+        target = self.target()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        newest = max(path.stat().st_mtime for path in (SOURCE, Path(__file__)))
+        if not target.exists() or target.stat().st_mtime < newest:
+            compile_helper(target)
+        if self.editable_mode:  # pip compiles the bytecode of copied files only
+            compileall.compile_dir("ringfence", quiet=1)
+
+    def get_outputs(self) -> list[str]:
+        return [str(self.target())]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+    def get_source_files(self) -> list[str]:
+        return [str(SOURCE)]
+
+
+class BuildWithNative(build):
+    sub_commands = [*build.sub_commands, ("build_native", None)]  # noqa: RUF012  (as setuptools declares it)
+
+
+class BinaryDistribution(Distribution):
+    """Ringinit is machine code, so the wheel must carry its platform's tag."""
+
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+setup(
+    cmdclass={"build": BuildWithNative, "build_native": BuildNative},
+    distclass=BinaryDistribution,
+    scripts=["bin/ringfence", "bin/ringrun"],
+)

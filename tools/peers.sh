@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs the container programs that the tests and the bench compare Ringfence with, from Debian's packages.
+# Each line of the table: the program on PATH, the package that brings it.
+set -eu
+missing=""
+while read -r program package; do
+    command -v "$program" >/dev/null || missing="$missing $package"
+done <<TABLE
+runc runc
+crun crun
+podman podman
+skopeo skopeo
+umoci umoci
+bwrap bubblewrap
+mmdebstrap mmdebstrap
+TABLE
+[ -n "$missing" ] || { echo "peers: all are here"; exit 0; }
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "peers: missing:$missing; install them as root with apt-get" >&2
+    exit 1
+fi
+echo "peers: installing$missing"
+apt-get update -qq
+# shellcheck disable=SC2086  # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
