@@ -1,0 +1,1653 @@
+/* ringinit: the native helper of Ringfence. It executes plans and monitors containers; it holds no policy.
+ *
+ * Roles, in the order of this file:
+ *   executor  runs the operations of a Plan (ringfence/runtime/operations.py) in two processes: the `runtime` actor in
+ *             the host's namespaces, and the `container` actor that it clones. The list is executed strictly in order;
+ *             where the actor changes, the turn is passed over a socket pair. Operation n failing is reported as n, errno
+ *             and what was being done, and everything the plan made is undone.
+ *   init      pid 1 of a container that was asked for one (--init): reaps, and forwards signals.
+ *   monitor   what the runtime actor becomes once the container runs: stdio, terminal, log, attach socket, exit record.
+ *
+ * Why C: between clone and exec no interpreter may run inside the container (CVE-2019-5736), and one of these
+ * processes stays for every container, so that it must be small. It needs nothing but a libc; new system calls are
+ * made by number, which from 424 on is the same on every architecture (include/uapi/asm-generic/unistd.h).
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the kernel's interface, where a libc may be older than the kernel -------------------------------------- */
+
+enum { NR_open_tree = 428, NR_move_mount, NR_fsopen, NR_fsconfig, NR_fsmount, NR_fspick, NR_pidfd_open, NR_clone3,
+       NR_close_range, NR_openat2, NR_mount_setattr = 442 };
+enum { FSCONFIG_FLAG = 0, FSCONFIG_STRING = 1, FSCONFIG_CREATE = 6, FSCONFIG_RECONFIGURE = 7 };
+enum { ATTR_RDONLY = 1, ATTR_NOSUID = 2, ATTR_NODEV = 4, ATTR_NOEXEC = 8, ATTR_ATIME = 0x70, ATTR_IDMAP = 0x100000 };
+enum { MOVE_F_EMPTY = 4, MOVE_T_EMPTY = 0x40, FSMOUNT_CLOEXEC_ = 1, FSOPEN_CLOEXEC_ = 1 };
+enum { RESOLVE_NO_MAGIC = 2, RESOLVE_NO_LINKS = 4, RESOLVE_ROOT = 0x10 };
+#define TREE_CLONE 1u
+#define TREE_CLOEXEC ((unsigned)O_CLOEXEC)
+#define RECURSIVE 0x8000u            /* AT_RECURSIVE */
+#define EMPTY_PATH 0x1000u           /* AT_EMPTY_PATH */
+#define INTO_CGROUP 0x200000000ull   /* CLONE_INTO_CGROUP */
+#define NEWTIME 0x80                 /* CLONE_NEWTIME */
+#define NEWCGROUP 0x02000000         /* CLONE_NEWCGROUP */
+#define PROC_MAGIC 0x9fa0
+#define DEVPTS_MAGIC 0x1cd1
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441
+#endif
+#ifndef PR_CAP_AMBIENT
+#define PR_CAP_AMBIENT 47
+#endif
+
+struct how { uint64_t flags, mode, resolve; };
+struct attr { uint64_t set, clear, propagation, userns; };
+struct clone_args_ { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+                     set_tid_size, cgroup; };
+struct caps_header { uint32_t version; int pid; };
+struct caps_data { uint32_t effective, permitted, inheritable; };
+struct sock_filter_ { uint16_t code; uint8_t jt, jf; uint32_t k; };
+struct sock_fprog_ { unsigned short len; struct sock_filter_ *filter; };
+
+static int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+    struct how how = { flags | O_CLOEXEC, mode, resolve };
+    int fd;
+    do fd = (int)syscall(NR_openat2, dir, path, &how, sizeof how); while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+    return fd;
+}
+static int sys_move(int from, int to) {
+    return (int)syscall(NR_move_mount, from, "", to, "", MOVE_F_EMPTY | MOVE_T_EMPTY);
+}
+static int sys_setattr(int fd, unsigned flags, struct attr *attr) {
+    return (int)syscall(NR_mount_setattr, fd, "", EMPTY_PATH | flags, attr, sizeof *attr);
+}
+static int sys_clone_tree(int fd, const char *path, unsigned flags) {
+    return (int)syscall(NR_open_tree, fd, path, TREE_CLONE | TREE_CLOEXEC | flags);
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------------------ */
+
+/* The order is the operation's code; tests/runtime/test_operations.py holds it equal to operations.py. */
+enum operation {
+    CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
+    JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
+    DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
+    PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
+    MONITOR, EXEC, OPERATIONS
+};
+enum actor { RUNTIME, CONTAINER };
+enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
+
+struct header { char magic[4]; uint32_t count; int32_t fault, fault_errno; uint32_t preserve, stdio, stdin_open, detach; };
+struct op { uint16_t code, actor; uint32_t size; };
+
+enum { SLOTS = 512, CGROUPS = 96, FILES = 16 };
+static const char *plan, *cursor;
+static struct header head;
+static int self = RUNTIME, current = -1, turn_fd = -1, report_fd = -1, control_fd = -1;
+static int slot[SLOTS];
+static int root_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -1, -1 };
+static pid_t child = -1;
+static int child_pidfd = -1;
+static const char *made_cgroups[CGROUPS], *made_files[FILES];
+static int made_cgroup_count, made_file_count, with_init;
+static char program[PATH_MAX];
+static sigset_t original_mask;
+
+static int64_t number(void) { int64_t v; memcpy(&v, cursor, 8); cursor += 8; return v; }
+static uint32_t length(void) { uint32_t v; memcpy(&v, cursor, 4); cursor += 4; return v; }
+static const char *blob(uint32_t *size) { *size = length(); const char *s = cursor; cursor += *size + 1; return s; }
+static const char *string(void) { uint32_t n; return blob(&n); }
+/* A list of strings as a NULL-terminated vector that lives as long as the process. */
+static const char **strings(uint32_t *count) {
+    uint32_t n = length();
+    const char **v = malloc((n + 1) * sizeof *v);
+    if (!v) _exit(70);
+    for (uint32_t i = 0; i < n; i++) v[i] = string();
+    v[n] = NULL;
+    if (count) *count = n;
+    return v;
+}
+
+static int json_escape(char *out, size_t size, const char *text, size_t n) {
+    size_t o = 0;
+    for (size_t i = 0; i < n && o + 8 < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\') { out[o++] = '\\'; out[o++] = (char)c; }
+        else if (c == '\n') { out[o++] = '\\'; out[o++] = 'n'; }
+        else if (c == '\r') { out[o++] = '\\'; out[o++] = 'r'; }
+        else if (c == '\t') { out[o++] = '\\'; out[o++] = 't'; }
+        else if (c < 0x20) o += (size_t)snprintf(out + o, size - o, "\\u%04x", c);
+        else out[o++] = (char)c;
+    }
+    return (int)o;
+}
+
+/* ---- failing: one report, and nothing left -------------------------------------------------------------------- */
+
+static void send_error(int fd, char type, int n, int error, const char *what) {
+    char text[900], message[1024];
+    int used = json_escape(text, sizeof text - 1, what, strlen(what));
+    text[used] = 0;
+    int len = snprintf(message, sizeof message, "%c{\"operation\":%d,\"errno\":%d,\"message\":\"%s\"}", type, n, error, text);
+    (void)!send(fd, message, (size_t)len, MSG_NOSIGNAL);
+}
+
+static int write_all(const char *path, const char *data, size_t size) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return -1;
+    ssize_t n = write(fd, data, size);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return n == (ssize_t)size ? 0 : -1;
+}
+
+static void remove_cgroups(void) {
+    for (int round = 0; round < 20 && made_cgroup_count; round++) {
+        int left = 0;
+        for (int i = made_cgroup_count - 1; i >= 0; i--)
+            if (rmdir(made_cgroups[i]) && errno == EBUSY) left = 1;
+        if (!left) break;
+        usleep(500u << (round < 8 ? round : 8)); /* the kernel lets go of an exited task's cgroup a moment later */
+    }
+}
+
+/* The runtime actor's way out: kill what was cloned, remove what was made, report. Only this process does so. */
+static void undo_and_exit(void) {
+    if (child > 0) {
+        kill(child, SIGKILL);
+        while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {}
+    }
+    remove_cgroups();
+    while (made_file_count) unlink(made_files[--made_file_count]);
+    _exit(1);
+}
+
+static void fail_as(int error, const char *format, ...) {
+    char what[800];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    if (self == CONTAINER) {
+        send_error(report_fd, 'E', current, error, what);
+        _exit(1);
+    }
+    send_error(control_fd, '!', current, error, what);
+    undo_and_exit();
+}
+#define fail(...) fail_as(errno, __VA_ARGS__)
+
+/* ---- paths below the container's root -------------------------------------------------------------------------- */
+
+static int below(const char *path, uint64_t flags, uint64_t resolve) {
+    return sys_openat2(root_fd, path, flags, 0, RESOLVE_ROOT | RESOLVE_NO_MAGIC | resolve);
+}
+
+/* Creates `path` below the root, each missing part, following links inside the root as the kernel would; every step
+ * starts at the root descriptor again, so that a swapped directory leads nowhere else (CVE-2021-30465, 2024-45310).
+ * `file`: the last part is an empty file, else a directory. Returns an O_PATH descriptor or -1. */
+static int create_below(const char *path, int file, mode_t mode) {
+    char done[PATH_MAX] = "", rest[PATH_MAX], link[PATH_MAX], joined[PATH_MAX];
+    int links = 0;
+    if (strlen(path) >= sizeof rest) { errno = ENAMETOOLONG; return -1; }
+    strcpy(rest, path);
+    for (;;) {
+        char *part = rest;
+        while (*part == '/') part++;
+        if (!*part) break;
+        char *end = strchrnul(part, '/');
+        const char *after = *end ? end + 1 : end;
+        while (*after == '/') after++;
+        int last = !*after;
+        *end = 0;
+        if (!strcmp(part, ".")) { memmove(rest, after, strlen(after) + 1); continue; }
+        if (!strcmp(part, "..")) {
+            char *up = strrchr(done, '/');
+            if (up) *up = 0; else done[0] = 0;
+            memmove(rest, after, strlen(after) + 1);
+            continue;
+        }
+        int parent = below(*done ? done : ".", O_PATH | O_DIRECTORY, RESOLVE_NO_LINKS);
+        if (parent < 0) return -1;
+        struct stat st;
+        if (fstatat(parent, part, &st, AT_SYMLINK_NOFOLLOW)) {
+            int made = errno != ENOENT ? -1 : last && file
+                ? openat(parent, part, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode) : mkdirat(parent, part, mode);
+            if (made > 0) close(made);
+            if (made < 0 && errno != EEXIST) { close(parent); return -1; }
+            if (made < 0 && fstatat(parent, part, &st, AT_SYMLINK_NOFOLLOW)) { close(parent); return -1; }
+            if (made >= 0) st.st_mode = last && file ? S_IFREG : S_IFDIR;
+        }
+        if (S_ISLNK(st.st_mode)) {
+            ssize_t n = readlinkat(parent, part, link, sizeof link - 1);
+            close(parent);
+            if (n < 0) return -1;
+            link[n] = 0;
+            if (++links > 40) { errno = ELOOP; return -1; }
+            if ((size_t)snprintf(joined, sizeof joined, "%s/%s", link, after) >= sizeof joined) { errno = ENAMETOOLONG; return -1; }
+            strcpy(rest, joined);
+            if (link[0] == '/') done[0] = 0;
+            continue;
+        }
+        close(parent);
+        if (strlen(done) + strlen(part) + 2 > sizeof done) { errno = ENAMETOOLONG; return -1; }
+        if (*done) strcat(done, "/");
+        strcat(done, part);
+        memmove(rest, after, strlen(after) + 1);
+    }
+    return below(*done ? done : ".", O_PATH, RESOLVE_NO_LINKS);
+}
+
+/* The place to attach a mount at: found, or made as a directory or a file like the source. */
+static int target(const char *path, int file, uint64_t resolve) {
+    int fd = below(path, O_PATH, resolve);
+    if (fd < 0 && errno == ENOENT) fd = create_below(path, file, file ? 0644 : 0755);
+    if (fd < 0) fail("find or create the mount point %s in the container's root", path);
+    return fd;
+}
+
+/* Nothing but a procfs may cover /proc, and only listed files below it may be covered (CVE-2019-16884). */
+static void refuse_proc(int fd, const char *path) {
+    struct statfs fs;
+    if (fstatfs(fd, &fs)) fail("statfs of %s", path);
+    if ((unsigned long)fs.f_type == PROC_MAGIC) fail_as(EPERM, "mount point %s lies inside a procfs", path);
+}
+
+static void attach(int mount, const char *path, int allow_proc, uint64_t resolve) {
+    struct stat st;
+    if (fstat(mount, &st)) fail("stat the mount for %s", path);
+    int at = target(path, !S_ISDIR(st.st_mode), resolve);
+    if (!allow_proc) refuse_proc(at, path);
+    if (sys_move(mount, at)) fail("attach at %s", path);
+    close(at);
+}
+
+/* ---- operations: mounts ------------------------------------------------------------------------------------------ */
+
+static void set_attributes(int fd, int64_t set, int64_t clear, int64_t propagation, int userns, int recursive, const char *what) {
+    struct attr attr = { (uint64_t)set, (uint64_t)clear, (uint64_t)propagation, userns >= 0 ? (uint64_t)userns : 0 };
+    if (set & ATTR_ATIME) attr.clear |= ATTR_ATIME;
+    if (userns >= 0) attr.set |= ATTR_IDMAP;
+    if (!attr.set && !attr.clear && !attr.propagation) return;
+    if (sys_setattr(fd, recursive ? RECURSIVE : 0, &attr)) fail("set attributes of %s", what);
+}
+
+static int file_system(const char *type, const char *source, const char **options, uint32_t count, int64_t attributes) {
+    int fs = (int)syscall(NR_fsopen, type, FSOPEN_CLOEXEC_);
+    if (fs < 0) fail("fsopen %s", type);
+    if (*source && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "source", source, 0)) fail("source %s of %s", source, type);
+    for (uint32_t i = 0; i < count; i++) {
+        char key[64];
+        const char *equals = strchr(options[i], '=');
+        size_t n = equals ? (size_t)(equals - options[i]) : strlen(options[i]);
+        if (n >= sizeof key) fail_as(EINVAL, "option %s of %s", options[i], type);
+        memcpy(key, options[i], n);
+        key[n] = 0;
+        if (syscall(NR_fsconfig, fs, equals ? FSCONFIG_STRING : FSCONFIG_FLAG, key, equals ? equals + 1 : NULL, 0)) {
+            char log[256] = "";
+            ssize_t got = read(fs, log, sizeof log - 1); /* fscontext's own words: fsopen(2) */
+            int saved = errno;
+            log[got > 0 ? got : 0] = 0;
+            fail_as(got > 0 ? EINVAL : saved, "option %s of %s %s", options[i], type, log);
+        }
+    }
+    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) {
+        int saved = errno;
+        char log[256] = "";
+        ssize_t got = read(fs, log, sizeof log - 1);
+        log[got > 0 ? got : 0] = 0;
+        fail_as(saved, "create the %s filesystem %s", type, log);
+    }
+    int fd = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, attributes);
+    if (fd < 0) fail("fsmount %s", type);
+    close(fs);
+    return fd;
+}
+
+/* "@N/rest" is a path below the descriptor of slot N: an idmapped clone that is attached nowhere. */
+static const char *expand(const char *path, char *out, size_t size) {
+    if (path[0] != '@') return path;
+    char *end;
+    long index = strtol(path + 1, &end, 10);
+    snprintf(out, size, "/proc/self/fd/%d%s", slot[index], end);
+    return out;
+}
+
+static void overlay_option(int fs, const char *key, const char *value) {
+    if (syscall(NR_fsconfig, fs, value ? FSCONFIG_STRING : FSCONFIG_FLAG, key, value, 0))
+        fail("option %s%s%s of the overlay", key, value ? "=" : "", value ? value : "");
+}
+
+/* Kernels before 6.7 take the layers only as one string, and fsconfig(2) only strings below 256 bytes: mount(2), whose
+ * data may fill a page, does it in a mount namespace that nobody else sees; what is kept is a clone attached nowhere. */
+static int overlay_by_mount(const char *data) {
+    int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (host < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("a mount namespace for the overlay");
+    if (mount("overlay", "/proc", "overlay", 0, data)) fail("mount the overlay %s", data);
+    int fd = sys_clone_tree(AT_FDCWD, "/proc", 0);
+    if (fd < 0 || setns(host, CLONE_NEWNS)) fail("take the overlay along");
+    close(host);
+    return fd;
+}
+
+static size_t append(char *out, size_t size, size_t used, const char *before, const char *text) {
+    int n = snprintf(out + used, size - used, "%s%s", before, text);
+    if (n < 0 || (size_t)n >= size - used) fail_as(ENAMETOOLONG, "directories of the overlay");
+    return used + (size_t)n;
+}
+
+static void op_overlay(void) {
+    int64_t index = number();
+    uint32_t lowers, count;
+    const char **lower = strings(&lowers), *upper = string(), *work = string(), **options = strings(&count);
+    int fs = (int)syscall(NR_fsopen, "overlay", FSOPEN_CLOEXEC_);
+    if (fs < 0) fail("fsopen overlay");
+    char data[4096], path[PATH_MAX], key[64];
+    size_t used = append(data, sizeof data, 0, "", "lowerdir=");
+    for (uint32_t i = 0; i < lowers; i++) used = append(data, sizeof data, used, i ? ":" : "", expand(lower[i], path, sizeof path));
+    int one_string = used - strlen("lowerdir=") < 256 && strlen(upper) < 200;
+    for (uint32_t i = 0; i < lowers && !one_string; i++)
+        if (syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir+", expand(lower[i], path, sizeof path), 0)) {
+            if (errno != EINVAL || i) fail("lowerdir %s of the overlay", lower[i]);
+            if (*upper) used = append(data, sizeof data, used, ",upperdir=", expand(upper, path, sizeof path));
+            if (*work) used = append(data, sizeof data, used, ",workdir=", expand(work, path, sizeof path));
+            for (uint32_t k = 0; k < count; k++) used = append(data, sizeof data, used, ",", options[k]);
+            close(fs);
+            slot[index] = overlay_by_mount(data);
+            return;
+        }
+    if (one_string) overlay_option(fs, "lowerdir", data + strlen("lowerdir="));
+    if (*upper) overlay_option(fs, "upperdir", expand(upper, path, sizeof path));
+    if (*work) overlay_option(fs, "workdir", expand(work, path, sizeof path));
+    for (uint32_t i = 0; i < count; i++) {
+        const char *equals = strchr(options[i], '=');
+        snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - options[i]) : 63, options[i]);
+        overlay_option(fs, key, equals ? equals + 1 : NULL);
+    }
+    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) fail("create the overlay of %s", lowers ? lower[0] : upper);
+    if ((slot[index] = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, 0)) < 0) fail("fsmount overlay");
+    close(fs);
+}
+
+static void op_bind(void) {
+    int64_t index = number();
+    const char *path = string();
+    int64_t recursive = number(), device = number();
+    int fd = sys_clone_tree(AT_FDCWD, path, recursive ? RECURSIVE : 0);
+    if (fd < 0) fail("bind source %s", path);
+    struct stat st;
+    if (device >= 0 && (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != (dev_t)device))
+        fail_as(ENODEV, "%s is not the device it should be", path);
+    slot[index] = fd;
+}
+
+static void op_setattr(void) {
+    int64_t index = number(), set = number(), clear = number(), propagation = number(), userns = number(), recursive = number();
+    set_attributes(slot[index], set, clear, propagation, userns >= 0 ? slot[userns] : -1, (int)recursive, string());
+}
+
+/* tmpcopyup: what the image has at the mount point is copied into the new tmpfs, one level of metadata included. */
+static void copy_tree(int from, int to, int depth) {
+    if (depth > 64) fail_as(ELOOP, "copy up");
+    int scan = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = scan < 0 ? NULL : fdopendir(scan);
+    if (!dir) fail("copy up: list");
+    for (struct dirent *e; (e = readdir(dir));) {
+        struct stat st;
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        if (fstatat(from, e->d_name, &st, AT_SYMLINK_NOFOLLOW)) fail("copy up %s", e->d_name);
+        if (S_ISLNK(st.st_mode)) {
+            char link[PATH_MAX];
+            ssize_t n = readlinkat(from, e->d_name, link, sizeof link - 1);
+            if (n < 0) fail("copy up %s", e->d_name);
+            link[n] = 0;
+            if (symlinkat(link, to, e->d_name)) fail("copy up %s", e->d_name);
+        } else if (S_ISDIR(st.st_mode)) {
+            int a = openat(from, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (a < 0 || mkdirat(to, e->d_name, 0700)) fail("copy up %s", e->d_name);
+            int b = openat(to, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (b < 0) fail("copy up %s", e->d_name);
+            copy_tree(a, b, depth + 1);
+            close(a), close(b);
+        } else if (S_ISREG(st.st_mode)) {
+            int a = openat(from, e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+            int b = openat(to, e->d_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+            char block[8192];
+            ssize_t n = 0;
+            if (a < 0 || b < 0) fail("copy up %s", e->d_name);
+            while ((n = read(a, block, sizeof block)) > 0)
+                if (write(b, block, (size_t)n) != n) fail("copy up %s", e->d_name);
+            if (n < 0) fail("copy up %s", e->d_name);
+            close(a), close(b);
+        } else if (mknodat(to, e->d_name, st.st_mode, st.st_rdev)) fail("copy up %s", e->d_name);
+        if (fchownat(to, e->d_name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW)) fail("copy up %s", e->d_name);
+        if (!S_ISLNK(st.st_mode) && fchmodat(to, e->d_name, st.st_mode & 07777, 0)) fail("copy up %s", e->d_name);
+    }
+    closedir(dir);
+}
+
+static void op_mount(void) {
+    const char *type = string(), *source = string(), *path = string();
+    uint32_t count;
+    const char **options = strings(&count);
+    int64_t attributes = number(), propagation = number(), flags = number(); /* 1: copy up, 2: keep the directory's mode */
+    int proc = !strcmp(type, "proc") || !strcmp(type, "sysfs");
+    int at = target(path, 0, proc ? RESOLVE_NO_LINKS : 0);
+    if (!proc) refuse_proc(at, path);
+    struct stat st;
+    if (fstat(at, &st)) fail("stat %s", path);
+    if (proc && !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "%s must be an ordinary directory", path);
+    int fd = file_system(type, source, options, count, attributes & ~(int64_t)(flags & 3 ? ATTR_RDONLY : 0));
+    if (flags & 2 && (fchown(fd, st.st_uid, st.st_gid) || fchmod(fd, st.st_mode & 07777))) fail("keep the mode of %s", path);
+    if (flags & 1) {
+        int from = below(path, O_RDONLY | O_DIRECTORY, 0), to = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (from < 0 || to < 0) fail("copy up %s", path);
+        copy_tree(from, to, 0);
+        close(from), close(to);
+    }
+    if (sys_move(fd, at)) fail("attach %s at %s", type, path);
+    if (flags & 3 && attributes & ATTR_RDONLY) set_attributes(fd, ATTR_RDONLY, 0, 0, -1, 0, path);
+    if (propagation) set_attributes(fd, 0, 0, propagation & ~(int64_t)MS_REC, -1, !!(propagation & MS_REC), path);
+    close(at), close(fd);
+}
+
+static void op_root(void) {
+    int64_t index = number();
+    const char *staging = string();
+    int at = open(staging, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0) fail("staging directory %s", staging);
+    if (sys_move(slot[index], at)) fail("attach the root filesystem at %s", staging);
+    root_fd = slot[index];
+    struct stat st;
+    if (fstat(root_fd, &st) || !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "root filesystem");
+    close(at);
+}
+
+static void op_pivot(void) {
+    if (fchdir(root_fd)) fail("enter the new root");
+    if (syscall(SYS_pivot_root, ".", ".")) fail("pivot_root");
+    /* The old root now covers the new one at "."; nothing of ours may propagate while it goes (pivot_root(2), NOTES). */
+    if (mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL)) fail("make the old root a slave");
+    if (umount2(".", MNT_DETACH)) fail("detach the old root");
+    if (chdir("/")) fail("chdir /");
+}
+
+static void op_mask(void) {
+    static int empty = -1;
+    const char *path = string();
+    int at = below(path, O_PATH, 0);
+    if (at < 0 && (errno == ENOENT || errno == ENOTDIR)) return; /* runtime-spec: missing masked paths are ignored */
+    struct stat st;
+    if (at < 0 || fstat(at, &st)) fail("masked path %s", path);
+    int mask;
+    if (S_ISDIR(st.st_mode)) {
+        static const char *options[] = { "nr_inodes=1", "size=0", "mode=0555" };
+        mask = empty < 0 ? file_system("tmpfs", "tmpfs", options, 3, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+                         : sys_clone_tree(empty, "", EMPTY_PATH);
+        if (mask < 0) fail("mask the directory %s", path);
+    } else {
+        struct stat null;
+        int fd = below("/dev/null", O_PATH, RESOLVE_NO_LINKS); /* CVE-2025-31133: it must be the real one */
+        if (fd < 0 || fstat(fd, &null)) fail("/dev/null in the container");
+        if (!S_ISCHR(null.st_mode) || null.st_rdev != makedev(1, 3)) fail_as(ENODEV, "/dev/null in the container is not the null device");
+        mask = sys_clone_tree(fd, "", EMPTY_PATH);
+        if (mask < 0) fail("mask %s", path);
+        close(fd);
+    }
+    if (sys_move(mask, at)) fail("mask %s", path);
+    if (S_ISDIR(st.st_mode) && empty < 0) empty = mask; else close(mask);
+    close(at);
+}
+
+static void op_readonly(void) {
+    const char *path = string();
+    int at = below(path, O_PATH, 0);
+    if (at < 0 && (errno == ENOENT || errno == ENOTDIR)) return;
+    if (at < 0) fail("read-only path %s", path);
+    int fd = sys_clone_tree(at, "", EMPTY_PATH | RECURSIVE);
+    if (fd < 0) fail("read-only path %s", path);
+    set_attributes(fd, ATTR_RDONLY, 0, 0, -1, 1, path);
+    if (sys_move(fd, at)) fail("read-only path %s", path);
+    close(fd), close(at);
+}
+
+/* ---- operations: devices, console, files --------------------------------------------------------------------------- */
+
+static int parent_of(const char *path, char *name) {
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (strlen(path) >= sizeof dir || !slash || !slash[1] || strlen(slash + 1) > NAME_MAX) { errno = EINVAL; return -1; }
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+    strcpy(name, slash + 1);
+    int fd = below(*dir ? dir : ".", O_PATH | O_DIRECTORY, 0);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    int made = create_below(dir, 0, 0755);
+    if (made < 0) return -1;
+    close(made);
+    return below(dir, O_PATH | O_DIRECTORY, 0);
+}
+
+static void op_device(void) {
+    const char *path = string();
+    int64_t mode = number(), major_ = number(), minor_ = number(), uid = number(), gid = number();
+    char name[NAME_MAX + 1];
+    int dir = parent_of(path, name);
+    if (dir < 0) fail("directory of the device %s", path);
+    dev_t dev = makedev((unsigned)major_, (unsigned)minor_);
+    struct stat st;
+    if (mknodat(dir, name, (mode_t)mode, dev)) {
+        if (errno != EEXIST) fail("mknod %s", path);
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW)) fail("stat %s", path);
+        if ((st.st_mode & S_IFMT) != ((mode_t)mode & S_IFMT) || (!S_ISFIFO(st.st_mode) && st.st_rdev != dev))
+            fail_as(EEXIST, "%s exists and is another file", path);
+    }
+    int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    char self_path[64];
+    snprintf(self_path, sizeof self_path, "/proc/self/fd/%d", fd); /* the host's procfs: the root is not pivoted yet */
+    if (fd < 0 || fstat(fd, &st) || (st.st_mode & S_IFMT) != ((mode_t)mode & S_IFMT)) fail_as(EEXIST, "%s was exchanged", path);
+    if (chmod(self_path, (mode_t)mode & 07777)) fail("chmod %s", path);
+    if (fchownat(fd, "", (uid_t)uid, (gid_t)gid, AT_EMPTY_PATH)) fail("chown %s", path);
+    close(fd), close(dir);
+}
+
+static void op_link(void) {
+    const char *to = string(), *path = string();
+    char name[NAME_MAX + 1];
+    int dir = parent_of(path, name);
+    if (dir < 0) fail("directory of %s", path);
+    if (symlinkat(to, dir, name) && errno != EEXIST) fail("link %s to %s", path, to);
+    close(dir);
+}
+
+static void send_descriptor(int socket, char type, int fd) {
+    char control[CMSG_SPACE(sizeof(int))];
+    memset(control, 0, sizeof control);
+    struct iovec io = { &type, 1 };
+    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1) fail("pass a descriptor");
+}
+
+/* A pseudo terminal from the container's own devpts; its peer comes by ioctl and not by a path (CVE-2025-52565). */
+static void op_console(void) {
+    int64_t rows = number(), columns = number(), bind = number(), uid = number();
+    int ptmx = below("/dev/pts/ptmx", O_RDWR | O_NOCTTY, RESOLVE_NO_LINKS);
+    struct statfs fs;
+    struct stat st;
+    if (ptmx < 0 || fstatfs(ptmx, &fs) || fstat(ptmx, &st)) fail("open /dev/pts/ptmx in the container");
+    if ((unsigned long)fs.f_type != DEVPTS_MAGIC || st.st_rdev != makedev(5, 2)) fail_as(ENODEV, "/dev/pts/ptmx in the container is not a devpts");
+    int zero = 0;
+    if (ioctl(ptmx, TIOCSPTLCK, &zero)) fail("unlock the terminal");
+    int peer = ioctl(ptmx, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (peer < 0) fail("open the terminal's peer");
+    struct winsize size = { (unsigned short)rows, (unsigned short)columns, 0, 0 };
+    if (rows && columns && ioctl(peer, TIOCSWINSZ, &size)) fail("size of the terminal");
+    if (fchown(peer, (uid_t)uid, (gid_t)-1)) fail("owner of the terminal");
+    if (bind) {
+        int at = below("/dev/console", O_PATH, RESOLVE_NO_LINKS);
+        if (at < 0 && errno == ENOENT) at = create_below("/dev/console", 1, 0600);
+        if (at < 0) fail("/dev/console in the container");
+        int fd = sys_clone_tree(peer, "", EMPTY_PATH);
+        if (fd < 0 || sys_move(fd, at)) fail("bind the terminal to /dev/console");
+        close(fd), close(at);
+    }
+    send_descriptor(report_fd, 'M', ptmx);
+    close(ptmx);
+    inner[0] = inner[1] = inner[2] = peer;
+}
+
+static void op_write(void) {
+    const char *path = string();
+    uint32_t size;
+    const char *data = blob(&size);
+    int64_t optional = number();
+    if (write_all(path, data, size) && !(optional && (errno == EACCES || errno == EPERM || errno == EINVAL || errno == ENOENT)))
+        fail("write %s", path);
+}
+
+/* ---- operations: processes, namespaces, hooks ----------------------------------------------------------------------- */
+
+static void pass_turn(void) {
+    char message[16];
+    int n = snprintf(message, sizeof message, "T%d", (int)child);
+    if (send(self == RUNTIME ? turn_fd : report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) {
+        if (self == CONTAINER) _exit(1);
+        /* the container actor has gone: its last message says why */
+    }
+}
+
+static int receive_descriptor(int socket, char *data, size_t size, int *fd) {
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec io = { data, size };
+    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    ssize_t n;
+    do n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC); while (n < 0 && errno == EINTR);
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    if (c && c->cmsg_type == SCM_RIGHTS && fd) memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    return (int)n;
+}
+
+/* The runtime actor waits until the turn is its own ('T'), or the container actor waits for start ('W'), executes ('X'). */
+static char await_container(void) {
+    char message[1100];
+    static char last;
+    for (;;) {
+        int fd = -1, n = receive_descriptor(turn_fd, message, sizeof message - 1, &fd);
+        if (n <= 0) {
+            if (last == 'X') return 'X';
+            int status = 0;
+            waitpid(child, &status, __WALL);
+            child = -1;
+            if (WIFSIGNALED(status)) fail_as(EINTR, "the container's set-up was killed by signal %d", WTERMSIG(status));
+            fail_as(ECHILD, "the container's set-up ended early");
+        }
+        message[n] = 0;
+        last = message[0];
+        if (last == 'M') { pty = fd; continue; }
+        if (last == 'F') {
+            child = atoi(message + 1);
+            close(child_pidfd);
+            child_pidfd = (int)syscall(NR_pidfd_open, child, 0);
+            continue;
+        }
+        if (last == 'E') {
+            message[0] = '!';
+            (void)!send(control_fd, message, (size_t)n, MSG_NOSIGNAL);
+            undo_and_exit();
+        }
+        if (last == 'X') continue; /* then comes the end of the socket: execve closed it */
+        return last;
+    }
+}
+
+static void await_runtime(void) {
+    char message[16];
+    ssize_t n;
+    do n = recv(report_fd, message, sizeof message - 1, 0); while (n < 0 && errno == EINTR);
+    if (n <= 0 || message[0] != 'T') _exit(1);
+    message[n] = 0;
+    child = atoi(message + 1);
+}
+
+static void op_clone(void) {
+    int64_t flags = number(), cgroup = number(), pid_ns = number(), time_ns = number();
+    const char *offsets = string();
+    int pair[2], own_pid = -1, own_time = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) fail("socketpair");
+    if (head.stdio == STDIO_PIPES)
+        for (int i = 0; i < 3; i++) {
+            int ends[2];
+            if (i == 0 && !head.stdin_open) {
+                if ((inner[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) fail("/dev/null");
+                continue;
+            }
+            if (pipe2(ends, O_CLOEXEC)) fail("pipe");
+            pipes[i] = i ? ends[0] : ends[1], inner[i] = i ? ends[1] : ends[0];
+        }
+    if (pid_ns >= 0 && ((own_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC)) < 0 || setns(slot[pid_ns], CLONE_NEWPID))) fail("join the pid namespace");
+    if (time_ns >= 0 || flags & NEWTIME) {
+        if ((own_time = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC)) < 0) fail("/proc/self/ns/time");
+        if (time_ns >= 0 ? setns(slot[time_ns], NEWTIME) : unshare(NEWTIME)) fail("time namespace");
+        if (*offsets && write_all("/proc/self/timens_offsets", offsets, strlen(offsets))) fail("time offsets");
+    }
+    struct clone_args_ args = { .flags = (uint64_t)flags & ~(uint64_t)(NEWTIME | NEWCGROUP), .exit_signal = SIGCHLD };
+    int pidfd = -1;
+    args.flags |= 0x1000; /* CLONE_PIDFD */
+    args.pidfd = (uint64_t)(uintptr_t)&pidfd;
+    if (cgroup >= 0) args.flags |= INTO_CGROUP, args.cgroup = (uint64_t)slot[cgroup];
+    pid_t pid = (pid_t)syscall(NR_clone3, &args, sizeof args);
+    if (pid < 0) fail("clone3");
+    if (pid == 0) {
+        self = CONTAINER, report_fd = pair[1];
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(pair[0]), close(control_fd), control_fd = -1;
+        for (int i = 0; i < 3; i++) if (pipes[i] >= 0) close(pipes[i]);
+        return;
+    }
+    child = pid, child_pidfd = pidfd, turn_fd = pair[0];
+    close(pair[1]);
+    for (int i = 0; i < 3; i++) if (inner[i] >= 0) close(inner[i]);
+    if (own_pid >= 0 && setns(own_pid, CLONE_NEWPID)) fail("return to the own pid namespace");
+    if (own_time >= 0 && setns(own_time, NEWTIME)) fail("return to the own time namespace");
+    if (own_pid >= 0) close(own_pid);
+    if (own_time >= 0) close(own_time);
+}
+
+static void op_fork(void) {
+    struct clone_args_ args = { .flags = CLONE_PARENT };
+    pid_t pid = (pid_t)syscall(NR_clone3, &args, sizeof args);
+    if (pid < 0) fail("clone3 into the new pid namespace");
+    if (pid == 0) { prctl(PR_SET_PDEATHSIG, SIGKILL); return; }
+    char message[16];
+    int n = snprintf(message, sizeof message, "F%d", (int)pid);
+    send(report_fd, message, (size_t)n + 1, MSG_NOSIGNAL);
+    _exit(0);
+}
+
+static void write_map(const char *file, const char *map) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)child, file);
+    if (write_all(path, map, strlen(map))) fail("write %s", file);
+}
+
+static void op_maps(void) {
+    const char *uids = string(), *gids = string();
+    int64_t deny_setgroups = number();
+    if (deny_setgroups) write_map("setgroups", "deny");
+    write_map("uid_map", uids);
+    write_map("gid_map", gids);
+}
+
+/* A user namespace that exists only as the id mapping of mounts (mount_setattr(2), MOUNT_ATTR_IDMAP). */
+static void op_userns(void) {
+    int64_t index = number();
+    const char *uids = string(), *gids = string();
+    int gate[2];
+    if (pipe2(gate, O_CLOEXEC)) fail("pipe");
+    struct clone_args_ args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+    pid_t pid = (pid_t)syscall(NR_clone3, &args, sizeof args);
+    if (pid < 0) fail("clone3 of a user namespace");
+    if (pid == 0) {
+        char c;
+        close(gate[1]);
+        (void)!read(gate[0], &c, 1);
+        _exit(0);
+    }
+    child = pid;
+    write_map("uid_map", uids);
+    write_map("gid_map", gids);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
+    slot[index] = open(path, O_RDONLY | O_CLOEXEC);
+    if (slot[index] < 0) fail("open %s", path);
+    close(gate[0]), close(gate[1]);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    child = -1;
+}
+
+/* A file kept open for a later operation: a namespace (of that CLONE_NEW type), or, for clone3, a cgroup directory. */
+static void op_open(void) {
+    int64_t index = number();
+    const char *path = string();
+    int64_t type = number();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail("open %s", path);
+    if (type && ioctl(fd, 0xb703 /* NS_GET_NSTYPE */) != type) fail_as(EINVAL, "%s is not a namespace of that type", path);
+    slot[index] = fd;
+}
+
+/* cgroup v2 has no device files: a program decides (kernel: Documentation/admin-guide/cgroup-v2.rst, Device controller). */
+static void op_cgroup_devices(void) {
+    const char *path = string();
+    uint32_t size;
+    const char *code = blob(&size);
+    struct { uint32_t type, count; uint64_t code, license; uint32_t log_level, log_size; uint64_t log; uint32_t version, flags; } load =
+        { 15 /* BPF_PROG_TYPE_CGROUP_DEVICE */, size / 8, (uint64_t)(uintptr_t)code, (uint64_t)(uintptr_t)"GPL", 0, 0, 0, 0, 0 };
+    int prog = (int)syscall(SYS_bpf, 5 /* BPF_PROG_LOAD */, &load, sizeof load), dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct { uint32_t target, prog, type, flags; } attach_ = { (uint32_t)dir, (uint32_t)prog, 6 /* BPF_CGROUP_DEVICE */, 2 /* BPF_F_ALLOW_MULTI */ };
+    if (prog < 0) fail("load the device program");
+    if (dir < 0 || syscall(SYS_bpf, 8 /* BPF_PROG_ATTACH */, &attach_, sizeof attach_)) fail("attach the device program to %s", path);
+    close(prog), close(dir);
+}
+
+static void op_listen(void) {
+    int64_t index = number();
+    const char *path = string();
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof address.sun_path) fail_as(ENAMETOOLONG, "socket %s", path);
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket");
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16)) fail("listen on %s", path);
+    slot[index] = fd;
+    if (made_file_count < FILES) made_files[made_file_count++] = path;
+}
+
+static void write_atomically(const char *path, const char *data, size_t size) {
+    char temporary[PATH_MAX];
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size || close(fd) || rename(temporary, path))
+        if (self == RUNTIME && child_pidfd >= 0 && current < (int)head.count) fail("write %s", path);
+}
+
+static uint64_t start_time(pid_t pid) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (n <= 0) return 0;
+    text[n] = 0;
+    char *field = strrchr(text, ')'); /* proc_pid_stat(5): field 22, counted after the command's name */
+    for (int i = 0; field && i < 20; i++) field = strchr(field + 1, ' ');
+    return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+static void op_record(void) {
+    const char *path = string();
+    char text[128];
+    int n = snprintf(text, sizeof text, "%d %llu %d %llu\n", (int)child, (unsigned long long)start_time(child),
+                     (int)getpid(), (unsigned long long)start_time(getpid()));
+    write_atomically(path, text, (size_t)n);
+    if (made_file_count < FILES) made_files[made_file_count++] = path;
+}
+
+static void reset_signals(void) {
+    for (int s = 1; s < 65; s++) if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* One hook: its state on stdin, killed after its time-out; any failure fails the operation (runtime-spec, hooks). */
+static void op_hook(void) {
+    const char *kind = string(), *before = string(), *after = string(), *path = string();
+    const char **args = strings(NULL), **env = strings(NULL);
+    int64_t timeout = number();
+    int in[2];
+    if (pipe2(in, O_CLOEXEC)) fail("pipe");
+    pid_t pid = fork();
+    if (pid < 0) fail("fork");
+    if (pid == 0) {
+        reset_signals();
+        dup2(in[0], 0);
+        syscall(NR_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+        execve(path, (char **)args, (char **)env);
+        _exit(errno == ENOENT ? 127 : 126);
+    }
+    close(in[0]);
+    FILE *state = fdopen(in[1], "w");
+    signal(SIGPIPE, SIG_IGN);
+    if (state) { fprintf(state, "%s%d%s", before, (int)child, after); fclose(state); }
+    int pidfd = (int)syscall(NR_pidfd_open, pid, 0), status = 0;
+    struct pollfd p = { pidfd, POLLIN, 0 };
+    int ready = timeout > 0 && pidfd >= 0 ? poll(&p, 1, (int)(timeout * 1000)) : 1;
+    if (ready == 0) kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    if (pidfd >= 0) close(pidfd);
+    if (ready == 0) fail_as(ETIMEDOUT, "%s hook %s", kind, path);
+    if (WIFSIGNALED(status)) fail_as(0, "%s hook %s was killed by signal %d", kind, path, WTERMSIG(status));
+    if (WEXITSTATUS(status)) fail_as(WEXITSTATUS(status) == 127 ? ENOENT : 0, "%s hook %s exited with status %d", kind, path, WEXITSTATUS(status));
+}
+
+static void op_join(void) {
+    int64_t index = number(), type = number();
+    if (setns(slot[index], (int)type)) fail("setns to %s", string());
+    if (type == CLONE_NEWNS && (root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) fail("open the container's root");
+}
+
+static void op_loopback(void) {
+    struct { char name[16]; short flags; char rest[22]; } request = { "lo", 0x1 | 0x40 /* IFF_UP | IFF_RUNNING */, "" };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, 0x8914 /* SIOCSIFFLAGS */, &request)) fail("bring lo up");
+    close(fd);
+}
+
+/* ---- operations: the process's own attributes ------------------------------------------------------------------------- */
+
+static void op_rlimit(void) {
+    int64_t resource = number(), soft = number(), hard = number(), optional = number();
+    struct rlimit64 limit = { (rlim64_t)soft, (rlim64_t)hard }, now;
+    if (!syscall(SYS_prlimit64, 0, (int)resource, &limit, NULL)) return;
+    int saved = errno;
+    if (optional && saved == EPERM && !syscall(SYS_prlimit64, 0, (int)resource, NULL, &now)) {
+        /* without CAP_SYS_RESOURCE a default may not go above the hard limit: as near as is allowed */
+        if (limit.rlim_max > now.rlim_max) limit.rlim_max = now.rlim_max;
+        if (limit.rlim_cur > limit.rlim_max) limit.rlim_cur = limit.rlim_max;
+        if (!syscall(SYS_prlimit64, 0, (int)resource, &limit, NULL)) return;
+    }
+    fail_as(saved, "set resource limit %d", (int)resource);
+}
+
+static void op_scheduler(void) {
+    struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period;
+             uint32_t util_min, util_max; } a = { .size = sizeof a };
+    a.policy = (uint32_t)number(), a.flags = (uint64_t)number(), a.nice = (int32_t)number(), a.priority = (uint32_t)number();
+    a.runtime = (uint64_t)number(), a.deadline = (uint64_t)number(), a.period = (uint64_t)number();
+    if (syscall(SYS_sched_setattr, 0, &a, 0)) fail("sched_setattr");
+}
+
+static void op_mempolicy(void) {
+    int64_t mode = number();
+    uint32_t size;
+    const char *mask = blob(&size);
+    unsigned long nodes[16] = { 0 };
+    memcpy(nodes, mask, size < sizeof nodes ? size : sizeof nodes);
+    if (syscall(SYS_set_mempolicy, mode, size ? nodes : NULL, size ? sizeof nodes * 8 : 0)) fail("set_mempolicy");
+}
+
+static void op_affinity(void) {
+    uint32_t size;
+    const char *mask = blob(&size);
+    if (syscall(SYS_sched_setaffinity, 0, size, mask)) fail("sched_setaffinity");
+}
+
+static void op_stdio(void) {
+    int terminal = head.stdio == STDIO_TERMINAL;
+    if (terminal && setsid() < 0) fail("setsid");
+    for (int i = 0; i < 3; i++)
+        if (inner[i] >= 0 && dup2(inner[i], i) < 0) fail("stdio");
+    if (terminal && ioctl(0, TIOCSCTTY, 0)) fail("controlling terminal");
+    int64_t uid = number();
+    if (head.stdio == STDIO_PIPES) /* as docker: a user may reopen /dev/stdout */
+        for (int i = 0; i < 3; i++) if (inner[i] >= 0) (void)!fchown(i, (uid_t)uid, (gid_t)-1);
+}
+
+/* The last path component by getcwd(2): a directory outside the root shows as "(unreachable)" (CVE-2024-21626). */
+static void op_cwd(void) {
+    const char *path = string();
+    int64_t create = number();
+    char here[PATH_MAX];
+    int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
+    if (fd < 0 && errno == ENOENT && create) {
+        int made = create_below(path, 0, 0755);
+        if (made >= 0) close(made);
+        fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
+    }
+    if (fd < 0 || fchdir(fd)) fail("working directory %s", path);
+    close(fd);
+    if (syscall(SYS_getcwd, here, sizeof here) < 0 || here[0] != '/') fail_as(EPERM, "working directory %s is outside the container's root", path);
+}
+
+static void op_bounding(void) {
+    int64_t keep = number();
+    for (int cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1) continue;
+        int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        if (has < 0) break; /* beyond the kernel's last capability */
+        if (has && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)) fail("drop capability %d from the bounding set", cap);
+    }
+}
+
+static void op_user(void) {
+    int64_t uid = number(), gid = number();
+    uint32_t size;
+    const char *groups = blob(&size);
+    int64_t set_groups = number();
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)) fail("keep capabilities");
+    if (set_groups && syscall(SYS_setgroups, size / sizeof(gid_t), groups)) fail("set supplementary groups");
+    if (syscall(SYS_setresgid, (gid_t)gid, (gid_t)gid, (gid_t)gid)) fail("set group id %lld", (long long)gid);
+    if (syscall(SYS_setresuid, (uid_t)uid, (uid_t)uid, (uid_t)uid)) fail("set user id %lld", (long long)uid);
+    /* setresuid cleared the effective set; what is permitted still is needed for the operations that follow */
+    struct caps_header header = { 0x20080522, 0 };
+    struct caps_data data[2];
+    if (syscall(SYS_capget, &header, data)) fail("capget");
+    data[0].effective = data[0].permitted, data[1].effective = data[1].permitted;
+    if (syscall(SYS_capset, &header, data)) fail("capset");
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static void op_capabilities(void) {
+    uint64_t effective = (uint64_t)number(), permitted = (uint64_t)number(), inheritable = (uint64_t)number(), ambient = (uint64_t)number();
+    struct caps_header header = { 0x20080522, 0 };
+    struct caps_data now[2], data[2];
+    if (syscall(SYS_capget, &header, now)) fail("capget");
+    uint64_t have = now[0].permitted | (uint64_t)now[1].permitted << 32;
+    permitted &= have, effective &= permitted, inheritable &= have; /* runtime-spec: what cannot be granted is not an error */
+    for (int i = 0; i < 2; i++) {
+        data[i].effective = (uint32_t)(effective >> 32 * i);
+        data[i].permitted = (uint32_t)(permitted >> 32 * i);
+        data[i].inheritable = (uint32_t)(inheritable >> 32 * i);
+    }
+    if (syscall(SYS_capset, &header, data)) fail("capset");
+    prctl(PR_CAP_AMBIENT, 4 /* CLEAR_ALL */, 0, 0, 0);
+    for (int cap = 0; cap < 64; cap++)
+        if (ambient >> cap & 1 & permitted >> cap & inheritable >> cap && prctl(PR_CAP_AMBIENT, 2 /* RAISE */, cap, 0, 0))
+            fail("raise ambient capability %d", cap);
+}
+
+static void op_seccomp(void) {
+    int64_t flags = number();
+    uint32_t size;
+    const char *filter = blob(&size);
+    int64_t listener = number(); /* slot of a connected socket for the notify descriptor, or -1 */
+    struct sock_fprog_ prog = { (unsigned short)(size / sizeof(struct sock_filter_)), (struct sock_filter_ *)(uintptr_t)filter };
+    int fd = (int)syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, flags, &prog);
+    if (fd < 0) fail("load the seccomp filter");
+    if (listener >= 0) { send_descriptor(slot[listener], 'S', fd); close(fd); }
+}
+
+/* ---- operations: finding and executing the program ---------------------------------------------------------------------- */
+
+static const char *variable(const char **env, const char *name) {
+    const char *found = NULL; /* the last one wins, as the runtime-spec asks */
+    size_t n = strlen(name);
+    for (; *env; env++) if (!strncmp(*env, name, n) && (*env)[n] == '=') found = *env + n + 1;
+    return found;
+}
+
+static int executable(const char *path) {
+    struct stat st;
+    if (stat(path, &st)) return errno;
+    if (S_ISDIR(st.st_mode)) return EISDIR;
+    return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) ? errno : 0;
+}
+
+static void op_resolve(void) {
+    const char *name = string(), **env = strings(NULL);
+    int worst = ENOENT;
+    if (strchr(name, '/')) {
+        if ((worst = executable(name))) fail_as(worst, "%s", name);
+        snprintf(program, sizeof program, "%s", name);
+        return;
+    }
+    const char *path = variable(env, "PATH");
+    if (!path) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    if (*name)
+        for (const char *end; ; path = end + 1) {
+            end = strchrnul(path, ':');
+            snprintf(program, sizeof program, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
+            int error = executable(program);
+            if (!error) return;
+            if (error != ENOENT && error != ENOTDIR) worst = error;
+            if (!*end) break;
+        }
+    fail_as(worst, "%s: not found in PATH", name);
+}
+
+/* HOME, when the environment has none: the home of that uid in the container's own /etc/passwd (as runc does). */
+static const char *home_of(int64_t uid) {
+    static char line[1024];
+    int fd = sys_openat2(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK, 0, RESOLVE_NO_MAGIC);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        char *field[6], *at = line;
+        int n = 0;
+        for (; n < 6 && at; n++) { field[n] = at; at = strchr(at, ':'); if (at) *at++ = 0; }
+        if (n < 6 || !*field[2] || strtoll(field[2], NULL, 10) != uid || *field[5] != '/') continue;
+        fclose(file);
+        return field[5];
+    }
+    if (file) fclose(file);
+    return "/";
+}
+
+static pid_t init_child;
+static void forward(int signal) { if (init_child > 0) kill(init_child, signal); }
+
+/* pid 1 of a container with --init: reaps every orphan, forwards signals, ends with the program's status. */
+static void run_as_init(void) {
+    reset_signals();
+    for (int s = 1; s < 32; s++) if (s != SIGCHLD && s != SIGKILL && s != SIGSTOP && s != SIGTTIN && s != SIGTTOU) signal(s, forward);
+    syscall(NR_close_range, 0u, ~0u, 0u);
+    prctl(PR_SET_NAME, "ringinit");
+    for (int status; ;) {
+        pid_t pid = wait(&status);
+        if (pid == init_child && (WIFEXITED(status) || WIFSIGNALED(status)))
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        if (pid < 0 && errno == ECHILD) _exit(255);
+    }
+}
+
+static void op_exec(void) {
+    uint32_t count;
+    const char **args = strings(NULL), **given = strings(&count);
+    int64_t uid = number();
+    with_init = (int)number();
+    const char **env = malloc((count + 2) * sizeof *env), *home = variable(given, "HOME");
+    char home_variable[1100];
+    if (!env) fail("memory");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int later = 0; /* of duplicates the last wins */
+        const char *equals = strchr(given[i], '=');
+        size_t size = equals ? (size_t)(equals - given[i]) + 1 : 0;
+        for (uint32_t j = i + 1; size && j < count && !later; j++) later = !strncmp(given[i], given[j], size);
+        if (!later && !(size == 5 && !strncmp(given[i], "HOME=", 5) && (!home || !*home))) env[n++] = given[i];
+    }
+    if (!home || !*home) {
+        snprintf(home_variable, sizeof home_variable, "HOME=%s", home_of(uid));
+        env[n++] = home_variable;
+    }
+    env[n] = NULL;
+    int ended[2] = { -1, -1 };
+    if (with_init) {
+        if (pipe2(ended, O_CLOEXEC)) fail("pipe");
+        init_child = fork();
+        if (init_child < 0) fail("fork");
+        if (init_child > 0) {
+            char c;
+            close(ended[1]);
+            if (head.stdio == STDIO_TERMINAL) signal(SIGTTOU, SIG_IGN);
+            (void)!read(ended[0], &c, 1); /* until the program was executed or failed */
+            run_as_init();
+        }
+        if (setpgid(0, 0) == 0 && head.stdio == STDIO_TERMINAL) {
+            signal(SIGTTOU, SIG_IGN);
+            tcsetpgrp(0, getpid());
+        }
+    }
+    prctl(PR_SET_PDEATHSIG, 0);
+    reset_signals();
+    sigprocmask(SIG_SETMASK, &original_mask, NULL);
+    syscall(NR_close_range, 3u + head.preserve, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    if (send(report_fd, "X", 1, MSG_NOSIGNAL) < 0) _exit(1);
+    execve(program, (char **)args, (char **)env);
+    fail("%s", program);
+}
+
+/* Created: wait for `start`. From then on errors go to the one who started. A connection without a word is a look. */
+static void op_wait(void) {
+    int64_t index = number();
+    prctl(PR_SET_PDEATHSIG, 0);
+    if (send(report_fd, "W", 1, MSG_NOSIGNAL) < 0) _exit(1);
+    close(report_fd);
+    for (;;) {
+        char word[8];
+        int fd = accept4(slot[index], NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) { if (errno == EINTR) continue; _exit(1); }
+        ssize_t n = recv(fd, word, sizeof word, 0);
+        if (n == 5 && !memcmp(word, "start", 5)) { report_fd = fd; close(slot[index]); return; }
+        close(fd);
+    }
+}
+
+/* ---- the monitor ---------------------------------------------------------------------------------------------------------- */
+
+enum { CHUNK = 32768, CLIENTS = 16 };
+static struct {
+    const char *driver, *log, *socket, *exit_file, **exit_command, *event_file, *event, **health, *oom_file, *oom_key;
+    int64_t max_size, max_file, health_ms, timeout;
+} watch;
+static int log_fd = -1, attach_fd = -1, owner = -1, owner_done;
+static int64_t log_size;
+static char partial[2];
+static struct client { int fd, owes; } clients[CLIENTS];
+static char chunk[CHUNK + 1], input[CHUNK];
+static int chunk_size, input_size, input_at;
+
+static void op_monitor(void) {
+    watch.driver = string(), watch.log = string(), watch.max_size = number(), watch.max_file = number();
+    watch.socket = string(), watch.exit_file = string(), watch.exit_command = strings(NULL);
+    watch.event_file = string(), watch.event = string(), watch.health_ms = number(), watch.health = strings(NULL);
+    watch.timeout = number(), watch.oom_file = string(), watch.oom_key = string();
+    if (strcmp(watch.driver, "none")) {
+        log_fd = open(watch.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (log_fd < 0) fail("open the log %s", watch.log);
+        log_size = lseek(log_fd, 0, SEEK_END);
+    }
+    if (*watch.socket) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        if (strlen(watch.socket) >= sizeof address.sun_path) fail_as(ENAMETOOLONG, "socket %s", watch.socket);
+        strcpy(address.sun_path, watch.socket);
+        unlink(watch.socket);
+        attach_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (attach_fd < 0 || bind(attach_fd, (struct sockaddr *)&address, sizeof address) || listen(attach_fd, 16))
+            fail("listen on %s", watch.socket);
+        if (made_file_count < FILES) made_files[made_file_count++] = watch.socket;
+    }
+}
+
+static int64_t now_ns(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void reopen_log(void) {
+    if (log_fd < 0) return;
+    close(log_fd);
+    log_fd = open(watch.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_size = log_fd < 0 ? 0 : lseek(log_fd, 0, SEEK_END);
+}
+
+static void rotate_log(void) {
+    char from[PATH_MAX], to[PATH_MAX];
+    for (int64_t i = watch.max_file - 1; i > 0; i--) {
+        snprintf(to, sizeof to, "%s.%lld", watch.log, (long long)i);
+        if (i == 1) snprintf(from, sizeof from, "%s", watch.log);
+        else snprintf(from, sizeof from, "%s.%lld", watch.log, (long long)i - 1);
+        rename(from, to);
+    }
+    if (watch.max_file <= 1) unlink(watch.log);
+    reopen_log();
+}
+
+static void log_lines(int stream, const char *data, size_t size) {
+    static char out[CHUNK];
+    char stamp[40];
+    int64_t now = now_ns(CLOCK_REALTIME);
+    time_t seconds = (time_t)(now / 1000000000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(stamp + n, sizeof stamp - n, ".%09lldZ", (long long)(now % 1000000000));
+    const char *name = stream ? "stderr" : "stdout";
+    int json = watch.driver[0] == 'j';
+    while (size && log_fd >= 0) {
+        const char *newline = memchr(data, '\n', size);
+        size_t line = newline ? (size_t)(newline - data) : size, used;
+        if (line > 4000) { line = 4000; newline = NULL; }
+        if (json) {
+            used = (size_t)snprintf(out, sizeof out, "{\"log\":\"");
+            used += (size_t)json_escape(out + used, sizeof out - used - 128, data, line + !!newline);
+            used += (size_t)snprintf(out + used, sizeof out - used, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n", name, stamp);
+        } else {
+            used = (size_t)snprintf(out, sizeof out, "%s %s %c ", stamp, name, newline ? 'F' : 'P');
+            memcpy(out + used, data, line);
+            used += line;
+            out[used++] = '\n';
+        }
+        partial[stream] = !newline;
+        /* a full disk loses log lines but never the container (the next write may succeed) */
+        ssize_t wrote = write(log_fd, out, used);
+        if (wrote > 0) log_size += wrote;
+        if (watch.max_size && log_size >= watch.max_size) rotate_log();
+        data += line + !!newline, size -= line + !!newline;
+    }
+}
+
+static void drop_client(struct client *c) {
+    if (c->fd == owner) owner = -1;
+    close(c->fd);
+    c->fd = -1, c->owes = 0;
+}
+
+static void add_client(int fd) {
+    for (int i = 0; i < CLIENTS; i++)
+        if (clients[i].fd < 0) { clients[i].fd = fd; fcntl(fd, F_SETFL, O_NONBLOCK); return; }
+    close(fd);
+}
+
+/* Gives the present chunk to whoever still owes it; returns whether somebody does (then nothing more is read). */
+static int deliver(void) {
+    int owed = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &clients[i];
+        if (c->fd < 0 || !c->owes) continue;
+        if (send(c->fd, chunk, (size_t)chunk_size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) c->owes = 0;
+        else if (errno == EAGAIN || errno == ENOBUFS) owed = 1;
+        else drop_client(c);
+    }
+    return owed;
+}
+
+static void broadcast(const char *data, int size) {
+    if (data != chunk) memcpy(chunk, data, (size_t)size);
+    chunk_size = size;
+    for (int i = 0; i < CLIENTS; i++) clients[i].owes = clients[i].fd >= 0;
+    deliver();
+}
+
+/* Reads what the container wrote, once. 1: something was there; 0: nothing now; -1: the stream has ended. */
+static int pump(int *fd, int stream) {
+    ssize_t n = read(*fd, chunk + 1, CHUNK - 1);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n <= 0) { close(*fd); *fd = -1; return -1; }
+    log_lines(stream, chunk + 1, (size_t)n);
+    chunk[0] = stream ? 'E' : 'O';
+    broadcast(chunk, (int)n + 1);
+    return 1;
+}
+
+static void feed(void) {
+    int *fd = pty >= 0 ? &pty : &pipes[0];
+    if (*fd < 0) { input_size = input_at = 0; return; }
+    ssize_t n = write(*fd, input + input_at, (size_t)(input_size - input_at));
+    if (n > 0) input_at += (int)n;
+    else if (errno != EAGAIN && errno != EINTR) { if (pty < 0) { close(*fd); *fd = -1; } input_at = input_size; }
+    if (input_at == input_size) input_size = input_at = 0;
+}
+
+static void hear(struct client *c) {
+    static char message[CHUNK + 1];
+    ssize_t n = recv(c->fd, message, sizeof message, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) { drop_client(c); return; }
+    switch (message[0]) {
+    case 'I': memcpy(input, message + 1, (size_t)n - 1); input_at = 0; input_size = (int)n - 1; feed(); break;
+    case 'C': if (pty < 0 && pipes[0] >= 0) { close(pipes[0]); pipes[0] = -1; } break;
+    case 'R':
+        if (pty >= 0 && n >= 5) {
+            struct winsize size = { 0, 0, 0, 0 };
+            memcpy(&size.ws_row, message + 1, 2), memcpy(&size.ws_col, message + 3, 2);
+            ioctl(pty, TIOCSWINSZ, &size);
+        }
+        break;
+    case 'D': owner_done = 1; break;
+    case 'L': reopen_log(); break;
+    }
+}
+
+static void spawn(const char **argv) {
+    pid_t pid = fork();
+    if (pid) return; /* reaped like any other child; a failing fork means no check this time */
+    reset_signals();
+    setsid();
+    execv(argv[0], (char **)argv);
+    _exit(127);
+}
+
+static int oom_killed(void) {
+    char text[1024];
+    int fd = *watch.oom_file ? open(watch.oom_file, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    text[n > 0 ? n : 0] = 0;
+    size_t key = strlen(watch.oom_key);
+    for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (!strncmp(line, watch.oom_key, key) && line[key] == ' ') return atoi(line + key + 1) > 0;
+    return 0;
+}
+
+static void record_exit(int status, int64_t started, char *record, size_t size) {
+    int64_t now = now_ns(CLOCK_REALTIME);
+    int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = signal ? 128 + signal : WEXITSTATUS(status);
+    snprintf(record, size, "{\"exit_code\": %d, \"signal\": %d, \"oom_killed\": %s, \"started_at\": %lld, \"finished_at\": %lld, \"pid\": %d}",
+             code, signal, oom_killed() ? "true" : "false", (long long)started, (long long)now, (int)child);
+    if (*watch.exit_file) write_atomically(watch.exit_file, record, strlen(record));
+    if (*watch.event_file) {
+        char line[4096];
+        int n = snprintf(line, sizeof line, "%s,\"exitCode\":\"%d\"}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld}\n",
+                         watch.event, code, (long long)(now / 1000000000), (long long)now);
+        int fd = open(watch.event_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd >= 0 && n < (int)sizeof line) (void)!write(fd, line, (size_t)n);
+        if (fd >= 0) close(fd);
+    }
+}
+
+static int any_owing(void) {
+    for (int i = 0; i < CLIENTS; i++) if (clients[i].fd >= 0 && clients[i].owes) return 1;
+    return 0;
+}
+
+/* One wait for whatever comes first: output, a client, a dead child, or `limit` milliseconds. */
+static void watch_once(int signals, int limit) {
+    struct pollfd p[6 + CLIENTS];
+    int n = 0, out = -1, err = -1, in = -1, join = -1, owing = any_owing();
+    p[n++] = (struct pollfd){ signals, POLLIN, 0 };
+    if (attach_fd >= 0) { join = n; p[n++] = (struct pollfd){ attach_fd, POLLIN, 0 }; }
+    int *first = pty >= 0 ? &pty : &pipes[1];
+    if (!owing && *first >= 0) { out = n; p[n++] = (struct pollfd){ *first, POLLIN, 0 }; }
+    if (!owing && pipes[2] >= 0) { err = n; p[n++] = (struct pollfd){ pipes[2], POLLIN, 0 }; }
+    if (input_size) { in = n; p[n++] = (struct pollfd){ pty >= 0 ? pty : pipes[0], POLLOUT, 0 }; }
+    int base = n;
+    for (int i = 0; i < CLIENTS; i++)
+        p[n++] = (struct pollfd){ clients[i].fd, (short)((input_size ? 0 : POLLIN) | (clients[i].owes ? POLLOUT : 0)), 0 };
+    if (poll(p, (nfds_t)n, limit) <= 0) return;
+    if (owing) deliver();
+    for (int i = 0; i < CLIENTS; i++)
+        if (clients[i].fd >= 0 && clients[i].fd == p[base + i].fd && p[base + i].revents & (POLLIN | POLLHUP | POLLERR)) hear(&clients[i]);
+    if (in >= 0 && p[in].revents) feed();
+    if (out >= 0 && p[out].revents && *first >= 0) pump(first, 0);
+    if (err >= 0 && p[err].revents && pipes[2] >= 0 && !any_owing()) pump(&pipes[2], 1);
+    if (join >= 0 && p[join].revents) {
+        int fd = accept4(attach_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) add_client(fd);
+    }
+}
+
+static int reap(int signals, int *status) {
+    struct signalfd_siginfo info;
+    int ended = 0, one;
+    while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {}
+    for (pid_t pid; (pid = waitpid(-1, &one, WNOHANG | __WALL)) > 0;)
+        if (pid == child) { *status = one; ended = 1; }
+    return ended;
+}
+
+static void monitor(void) {
+    sigset_t mask;
+    sigfillset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    int signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 3; i++) if (null >= 0) dup2(null, i);
+    if (null > 2) close(null);
+    (void)!chdir("/");
+    for (int i = 0; i < SLOTS; i++) if (slot[i] > 2) close(slot[i]);
+    close(turn_fd);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_NAME, "ringinit-monitor");
+    (void)!write_all("/proc/self/oom_score_adj", "-900", 4); /* losing the monitor would lose the log: best effort */
+    for (int i = 0; i < CLIENTS; i++) clients[i].fd = -1;
+    for (int i = 1; i < 3; i++) if (pipes[i] >= 0) fcntl(pipes[i], F_SETFL, O_NONBLOCK);
+    if (pipes[0] >= 0) fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    if (pty >= 0) fcntl(pty, F_SETFL, O_NONBLOCK);
+    owner = control_fd;
+    add_client(control_fd);
+    int64_t started = now_ns(CLOCK_REALTIME), begun = now_ns(CLOCK_MONOTONIC), checked = begun;
+    char record[512] = "X";
+    record[0] = 'P';
+    broadcast(record, 1 + snprintf(record + 1, sizeof record - 1, "{\"pid\":%d,\"monitor\":%d}", (int)child, (int)getpid()));
+    int status = 0;
+    for (;;) {
+        int64_t now = now_ns(CLOCK_MONOTONIC), limit = INT_MAX;
+        if (watch.timeout) {
+            int64_t left = begun + watch.timeout * 1000000000 - now;
+            if (left <= 0) { kill(child, SIGKILL); watch.timeout = 0; }
+            else if (left / 1000000 < limit) limit = left / 1000000 + 1;
+        }
+        if (watch.health_ms) {
+            int64_t left = checked + watch.health_ms * 1000000 - now;
+            if (left <= 0) { spawn(watch.health); checked = now; left = watch.health_ms * 1000000; }
+            if (left / 1000000 < limit) limit = left / 1000000 + 1;
+        }
+        watch_once(signals, watch.timeout || watch.health_ms ? (int)limit : -1);
+        if (reap(signals, &status)) break;
+    }
+    record_exit(status, started, record + 1, sizeof record - 1);
+    /* what the container wrote before it ended: until the end of the stream, or nothing more is there */
+    int *first = pty >= 0 ? &pty : &pipes[1];
+    for (;;) {
+        while (any_owing()) watch_once(signals, -1);
+        int more = *first >= 0 && pump(first, 0) > 0;
+        while (any_owing()) watch_once(signals, -1);
+        if (pipes[2] >= 0 && pump(&pipes[2], 1) > 0) more = 1;
+        if (!more && !any_owing()) break;
+    }
+    remove_cgroups();
+    if (*watch.socket) unlink(watch.socket);
+    record[0] = 'X';
+    broadcast(record, (int)strlen(record));
+    while (any_owing()) watch_once(signals, -1);
+    if (watch.exit_command[0]) {
+        input_size = 0;
+        while (owner >= 0 && !owner_done) watch_once(signals, -1);
+        if (!owner_done) {
+            reset_signals();
+            execv(watch.exit_command[0], (char **)watch.exit_command);
+            _exit(127);
+        }
+    }
+    _exit(0);
+}
+
+/* ---- the executor ------------------------------------------------------------------------------------------------------------ */
+
+static void execute(enum operation code) {
+    int64_t a;
+    switch (code) {
+    case CGROUP_CREATE: {
+        const char *path = string();
+        if (mkdir(path, 0755) && errno != EEXIST) fail("create the cgroup %s", path);
+        if (made_cgroup_count < CGROUPS) made_cgroups[made_cgroup_count++] = path;
+        break;
+    }
+    case CGROUP_SET: case SYSCTL: case WRITE: op_write(); break;
+    case CGROUP_DEVICES: op_cgroup_devices(); break;
+    case USERNS: op_userns(); break;
+    case BIND: op_bind(); break;
+    case OVERLAY: op_overlay(); break;
+    case SETATTR: op_setattr(); break;
+    case OPEN: op_open(); break;
+    case LISTEN: op_listen(); break;
+    case CLONE: op_clone(); break;
+    case MAPS: op_maps(); break;
+    case RECORD: op_record(); break;
+    case JOIN_CGROUP: {
+        const char *path = string();
+        if (write_all(path, "0", 1)) fail("join the cgroup %s", path);
+        break;
+    }
+    case JOIN: op_join(); break;
+    case UNSHARE: a = number(); if (unshare((int)a)) fail("unshare"); break;
+    case FORK: op_fork(); break;
+    case BECOME:
+        /* root of the new user namespace, so that what is made belongs to it */
+        if (syscall(SYS_setgroups, 0, NULL) && errno != EPERM) fail("drop groups");
+        if (syscall(SYS_setresgid, 0, 0, 0) || syscall(SYS_setresuid, 0, 0, 0)) fail("become root of the user namespace");
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        break;
+    case PROPAGATION: a = number(); if (mount(NULL, "/", NULL, (unsigned long)a, NULL)) fail("propagation of /"); break;
+    case ROOT: op_root(); break;
+    case MOUNT: op_mount(); break;
+    case ATTACH: {
+        int64_t index = number(), allow = number();
+        attach(slot[index], string(), (int)allow, 0);
+        break;
+    }
+    case REMOUNT: {
+        const char *path = string();
+        int64_t set = number(), clear = number(), propagation = number(), recursive = number();
+        int fd = below(path, O_PATH, 0);
+        if (fd < 0) fail("mount at %s", path);
+        set_attributes(fd, set, clear, propagation, -1, (int)recursive, path);
+        close(fd);
+        break;
+    }
+    case DEVICE: op_device(); break;
+    case LINK: op_link(); break;
+    case CONSOLE: op_console(); break;
+    case HOSTNAME: { const char *name = string(); if (sethostname(name, strlen(name))) fail("sethostname %s", name); break; }
+    case DOMAINNAME: { const char *name = string(); if (setdomainname(name, strlen(name))) fail("setdomainname %s", name); break; }
+    case HOOK: op_hook(); break;
+    case PIVOT: op_pivot(); break;
+    case ROOTATTR: {
+        int64_t set = number(), propagation = number();
+        set_attributes(root_fd, set, 0, propagation & ~(int64_t)MS_REC, -1, !!(propagation & MS_REC), "/");
+        break;
+    }
+    case MASK: op_mask(); break;
+    case READONLY: op_readonly(); break;
+    case KEYRING: { /* a missing or refused keyring facility is no reason to fail: runc warns as well */
+        const char *name = string();
+        (void)syscall(SYS_keyctl, 1 /* JOIN_SESSION_KEYRING */, name);
+        break;
+    }
+    case RLIMIT: op_rlimit(); break;
+    case SCHEDULER: op_scheduler(); break;
+    case IOPRIORITY: a = number(); if (syscall(SYS_ioprio_set, 1, 0, a)) fail("ioprio_set"); break;
+    case MEMPOLICY: op_mempolicy(); break;
+    case PERSONALITY: a = number(); if (syscall(SYS_personality, a) < 0) fail("personality"); break;
+    case AFFINITY: op_affinity(); break;
+    case STDIO: op_stdio(); break;
+    case CWD: op_cwd(); break;
+    case UMASK: umask((mode_t)number()); break;
+    case BOUNDING: op_bounding(); break;
+    case USER: op_user(); break;
+    case CAPABILITIES: op_capabilities(); break;
+    case NONEWPRIVS: if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs"); break;
+    case SECCOMP: op_seccomp(); break;
+    case RESOLVE: op_resolve(); break;
+    case WAIT: op_wait(); break;
+    case LOOPBACK: op_loopback(); break;
+    case MONITOR: op_monitor(); break;
+    case EXEC: op_exec(); break;
+    case OPERATIONS: break;
+    }
+}
+
+static void run(void) {
+    const char *at = plan + sizeof head;
+    int turn = RUNTIME;
+    for (uint32_t n = 0; n < head.count; n++) {
+        struct op op;
+        memcpy(&op, at, sizeof op);
+        if (op.actor != turn) {
+            if (turn == self) { if (!(self == RUNTIME && child < 0)) pass_turn(); }
+            else if (self == RUNTIME) { char c = await_container(); if (c != 'T') fail_as(EPROTO, "unexpected message %c", c); }
+            else await_runtime();
+            turn = op.actor;
+        }
+        if (turn == self) {
+            current = (int)n;
+            cursor = at + sizeof op;
+            if ((int32_t)n == head.fault) {
+                if (head.fault_errno < 0) { kill(getpid(), -head.fault_errno); pause(); }
+                fail_as(head.fault_errno, "injected fault");
+            }
+            execute((enum operation)op.code);
+            if (op.code == CLONE && self == CONTAINER) turn = RUNTIME; /* the turn comes with the first message */
+        }
+        at += sizeof op + op.size;
+    }
+    /* only the runtime actor gets here: the container actor has become the program */
+    char last = turn == RUNTIME ? 'T' : await_container();
+    if (head.detach) { /* no monitor: the container's parent becomes whoever reaps for the caller (subreaper) */
+        char message[64];
+        int n = snprintf(message, sizeof message, "P{\"pid\":%d,\"monitor\":0}", (int)child);
+        if (pty >= 0) send_descriptor(control_fd, 'M', pty);
+        (void)!send(control_fd, message, (size_t)n, MSG_NOSIGNAL);
+        _exit(0);
+    }
+    (void)last;
+    current = (int)head.count;
+    monitor();
+}
+
+/* ringinit PLAN_FD CONTROL_FD: the plan is a memory file; the control socket speaks the attach protocol. */
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        static const char usage[] = "ringinit: executes container plans for ringfence; it is not run by hand\n";
+        (void)!write(2, usage, sizeof usage - 1);
+        return 64;
+    }
+    int plan_fd = atoi(argv[1]);
+    control_fd = atoi(argv[2]);
+    struct stat st;
+    if (fstat(plan_fd, &st) || st.st_size < (off_t)sizeof head) return 65;
+    char *bytes = malloc((size_t)st.st_size);
+    if (!bytes || pread(plan_fd, bytes, (size_t)st.st_size, 0) != st.st_size) return 65;
+    plan = bytes;
+    memcpy(&head, bytes, sizeof head);
+    if (memcmp(head.magic, "RFP1", 4)) return 65;
+    close(plan_fd);
+    int first = 3 + (int)head.preserve; /* whatever else the caller had open stays the caller's */
+    if (control_fd != first && dup2(control_fd, first) < 0) return 66;
+    control_fd = first;
+    if (syscall(NR_close_range, (unsigned)first + 1, ~0u, 0u)) return 66;
+    fcntl(control_fd, F_SETFD, FD_CLOEXEC);
+    memset(slot, -1, sizeof slot);
+    sigprocmask(SIG_SETMASK, NULL, &original_mask);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody may look into us while we join a container (CVE-2016-9962) */
+    pid_t pid = fork();
+    if (pid) _exit(pid < 0 ? 71 : 0); /* nobody's child: the caller has nothing to reap later */
+    if (!head.detach) setsid();
+    umask(0);
+    run();
+    return 0;
+}

@@ -1,0 +1,90 @@
+"""compile: spec and facts → Plan. Pure: it reads nothing and changes nothing; each subject adds its operations.
+
+The order is what the kernel and the runtime-spec force: cgroups exist before the process that joins them; what lies on
+the host is opened before the container's first process is cloned; that process joins its cgroups before it gets its
+cgroup namespace; hooks run before pivot_root; privileges go last; nothing comes after the program.
+"""
+
+from __future__ import annotations
+
+from ringfence.errors import InvalidInput
+from ringfence.runtime import (
+    compile_cgroups,
+    compile_hooks,
+    compile_mounts,
+    compile_namespaces,
+    compile_process,
+    compile_root,
+)
+from ringfence.runtime.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.runtime.facts import Facts
+
+START_SOCKET = "start.sock"
+PID_FILE = "init"
+
+
+def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
+    """The plan that creates a container and executes its program. InvalidInput names what the spec got wrong."""
+    plan = Plan()
+    process = spec.get("process") or {}
+    cgroup_slot = compile_cgroups.create(plan, spec, facts)
+    root_slot = compile_root.open_root(plan, spec, facts)
+    sources = compile_mounts.open_sources(plan, spec, facts)
+    joins = compile_namespaces.open_namespaces(plan, spec)
+    start = -1
+    if facts.wait:
+        start = plan.slot("start socket")
+        plan.runtime("LISTEN", start, f"{facts.state}/{START_SOCKET}", reason="`start` will knock here")
+    compile_process.monitor(plan, facts)
+    compile_namespaces.clone(plan, spec, joins, cgroup_slot)
+    plan.runtime("RECORD", f"{facts.state}/{PID_FILE}", reason="from here on a later command can find the process")
+
+    compile_process.before_namespaces(plan, process)
+    compile_cgroups.join(plan, facts)
+    compile_namespaces.enter(plan, spec, joins)
+    compile_root.attach(plan, spec, facts, root_slot)
+    compile_mounts.mount_all(plan, spec, facts, sources)
+    compile_mounts.devices(plan, spec, process, sources)
+    compile_namespaces.parameters(plan, spec)
+    compile_hooks.create(plan, spec, facts)
+    compile_root.pivot(plan, spec, process)
+    compile_process.machine(plan, spec)
+    compile_process.attributes(plan, process, facts)
+    compile_process.identity(plan, process)
+    if process:
+        plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the container's environment")
+    if facts.wait:
+        plan.container("WAIT", start, reason="created; the program runs when `start` says so")
+    elif not process:
+        raise InvalidInput("process: required to start a container")
+    compile_hooks.start(plan, spec, facts)
+    compile_process.confine(plan, process, facts)
+    compile_process.execute(plan, spec, process)
+    return plan
+
+
+def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
+    """The plan that executes another process in a running container, whose namespaces are `facts.namespaces`."""
+    plan = Plan()
+    cgroup_slot = compile_cgroups.open_existing(plan, facts)
+    joins = compile_namespaces.open_running(plan, facts)
+    compile_process.monitor(plan, facts)
+    compile_namespaces.clone_into(plan, joins, cgroup_slot)
+    if facts.state:
+        plan.runtime("RECORD", facts.state, reason="the process id of this exec session")
+    compile_process.before_namespaces(plan, process)
+    compile_cgroups.join(plan, facts)
+    compile_namespaces.enter_running(plan, joins)
+    compile_mounts.console(plan, process, bind=False)
+    compile_process.attributes(plan, process, facts)
+    plan.container("CWD", process["cwd"], 0, reason="process.cwd")
+    compile_process.identity(plan, process)
+    plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the process's environment")
+    compile_process.confine(plan, process, facts)
+    compile_process.execute(plan, {}, process)
+    return plan

@@ -1,0 +1,51 @@
+"""Plan, hooks: when each kind runs and in whose namespaces (runtime-spec, config.md: POSIX-platform Hooks).
+
+poststart and poststop are not part of a plan: they run after the program was executed and after it was deleted.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.runtime.facts import Facts
+    from ringfence.runtime.plan import Plan
+
+_PID = 987654321  # stands where the process id, known only later, is put into the state
+OCI_VERSION = "1.3.0"
+
+
+def state(spec: dict[str, Any], id: str, bundle: str, status: str, pid: int) -> dict[str, Any]:
+    """The state of a container as the runtime-spec defines it (runtime.md, State)."""
+    document: dict[str, Any] = {"ociVersion": OCI_VERSION, "id": id, "status": status}
+    if pid:
+        document["pid"] = pid
+    document["bundle"] = bundle
+    if spec.get("annotations"):
+        document["annotations"] = spec["annotations"]
+    return document
+
+
+def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:
+    """prestart and createRuntime in the host's namespaces, createContainer in the container's, before pivot_root."""
+    hooks = spec.get("hooks") or {}
+    for kind, add in (("prestart", plan.runtime), ("createRuntime", plan.runtime), ("createContainer", plan.container)):
+        for hook in hooks.get(kind) or []:
+            add("HOOK", kind, *_arguments(spec, facts, hook, "creating"), reason=f"hooks.{kind}")
+
+
+def start(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:
+    """startContainer, as the last thing before the program."""
+    for hook in (spec.get("hooks") or {}).get("startContainer") or []:
+        arguments = _arguments(spec, facts, hook, "created")
+        plan.container("HOOK", "startContainer", *arguments, reason="hooks.startContainer")
+
+
+def _arguments(spec: dict[str, Any], facts: Facts, hook: dict[str, Any], status: str) -> tuple[Any, ...]:
+    document = json.dumps(state(spec, facts.id, facts.bundle, status, _PID))
+    before, after = document.split(f'"pid": {_PID}', 1)
+    args = hook.get("args") or [hook["path"]]
+    return before + '"pid": ', after, hook["path"], args, hook.get("env") or [], hook.get("timeout") or 0

@@ -1,0 +1,195 @@
+"""Plan, mounts: sources are cloned on the host, file systems are made inside, all below the container's root.
+
+A bind source is cloned and given its attributes by the runtime actor, which may see the host; the container actor only
+attaches it. Destinations are resolved by openat2(RESOLVE_IN_ROOT) at the moment of attaching (security: CVE-2021-30465).
+"""
+
+from __future__ import annotations
+
+from ringfence.errors import InvalidInput
+from ringfence.linux.mountoptions import MountFlag, attributes, parse_options
+from ringfence.runtime.compile_cgroup_mount import mount_cgroups
+from ringfence.runtime.compile_namespaces import id_map, requested
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.linux.mountoptions import ParsedOptions
+    from ringfence.runtime.facts import Facts
+    from ringfence.runtime.plan import Plan
+
+# What lxcfs and the like may put over files of /proc (runc's checkProcMount; security.md, CVE-2019-16884).
+ALLOWED_IN_PROC = frozenset(
+    f"/proc/{name}"
+    for name in (
+        *("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo"),
+        *("sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"),
+    )
+)
+#: path → (major, minor) of the devices every container has (runtime-spec, config-linux: Default Devices)
+DEFAULT_DEVICES = {
+    "/dev/null": (1, 3),
+    "/dev/zero": (1, 5),
+    "/dev/full": (1, 7),
+    "/dev/random": (1, 8),
+    "/dev/urandom": (1, 9),
+    "/dev/tty": (5, 0),
+}
+DEFAULT_LINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/core": "/proc/kcore",
+    "/dev/ptmx": "pts/ptmx",
+}
+_FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}
+_PRIVATE = MountFlag.PRIVATE | MountFlag.REC
+_INSTANCE = {MountFlag.SYNCHRONOUS: "sync", MountFlag.DIRSYNC: "dirsync", MountFlag.LAZYTIME: "lazytime", MountFlag.MANDLOCK: "mand"}  # fmt: skip
+_COPY_UP, _KEEP_MODE = 1, 2
+
+
+def is_bind(mount: dict[str, Any], options: ParsedOptions) -> bool:
+    """Whether a mount of the spec is a bind: by its option, or by its type as older specs write it."""
+    return MountFlag.BIND in options.flags_set or mount.get("type") == "bind"
+
+
+def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, int]:
+    """Clone every bind source; the slots by "mounts[n]", and by path for devices that are bound in a user namespace."""
+    sources = {}
+    for number, mount in enumerate(spec.get("mounts") or []):
+        options = parse_options(mount.get("options") or [])
+        if is_bind(mount, options) and MountFlag.REMOUNT not in options.flags_set:
+            sources[f"mounts[{number}]"] = _clone(plan, spec, facts, number, mount, options)
+    if "user" in requested(spec):
+        for path, major, minor in _all_devices(spec):
+            slot = sources[path] = plan.slot(path)
+            plan.runtime("BIND", slot, path, 0, major << 8 | minor, reason="a user namespace may not make devices")
+    return sources
+
+
+def _clone(
+    plan: Plan, spec: dict[str, Any], facts: Facts, number: int, mount: dict[str, Any], options: ParsedOptions
+) -> int:
+    source = mount.get("source")
+    if not source:
+        raise InvalidInput(f"mounts[{number}].source: required for a bind mount")
+    path = source if source.startswith("/") else f"{facts.bundle}/{source}"
+    slot = plan.slot(path)
+    recursive = MountFlag.REC in options.flags_set
+    plan.runtime("BIND", slot, path, recursive, -1, reason=f"mounts[{number}]")
+    userns = _mapping(plan, spec, mount, options, number)
+    first = options.propagation[0] if options.propagation else _PRIVATE
+    plan.runtime(
+        "SETATTR",
+        slot,
+        int(attributes(options.flags_set)),
+        int(attributes(options.flags_cleared)),
+        0,
+        userns,
+        "ridmap" in options.extensions,
+        mount["destination"],
+        reason=f"mounts[{number}].options",
+    )
+    for change in [first, *options.propagation[1:]]:
+        kind, deep = int(change & ~MountFlag.REC), bool(change & MountFlag.REC)
+        plan.runtime("SETATTR", slot, 0, 0, kind, -1, deep, mount["destination"], reason="propagation")
+    if options.attributes_set or options.attributes_cleared:
+        changed = int(options.attributes_set), int(options.attributes_cleared)
+        plan.runtime("SETATTR", slot, *changed, 0, -1, 1, mount["destination"], reason=f"mounts[{number}].options")
+    return slot
+
+
+def _mapping(plan: Plan, spec: dict[str, Any], mount: dict[str, Any], options: ParsedOptions, number: int) -> int:
+    """The slot of a user namespace for an id-mapped mount, or -1 (B59–B61)."""
+    uids, gids = mount.get("uidMappings"), mount.get("gidMappings")
+    if not uids and not options.extensions & {"idmap", "ridmap"}:
+        return -1
+    if not uids:
+        linux = spec.get("linux") or {}
+        uids, gids = linux.get("uidMappings"), linux.get("gidMappings")
+    if not uids or not gids:
+        raise InvalidInput(f"mounts[{number}]: an id-mapped mount needs mappings, its own or the container's")
+    slot = plan.slot(f"id mapping of mounts[{number}]")
+    plan.runtime("USERNS", slot, id_map(uids), id_map(gids), reason="the mapping of an id-mapped mount")
+    return slot
+
+
+def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str, int]) -> None:
+    """Every mount of the spec, in its order (B05)."""
+    for number, mount in enumerate(spec.get("mounts") or []):
+        options = parse_options(mount.get("options") or [])
+        destination = mount["destination"]
+        slot = sources.get(f"mounts[{number}]")
+        reason = f"mounts[{number}]"
+        if MountFlag.REMOUNT in options.flags_set:
+            changed = int(attributes(options.flags_set)), int(attributes(options.flags_cleared))
+            plan.container("REMOUNT", destination, *changed, 0, 0, reason=reason)
+        elif slot is not None:
+            plan.container("ATTACH", slot, destination in ALLOWED_IN_PROC, destination, reason=reason)
+        elif mount.get("type") in ("cgroup", "cgroup2"):
+            mount_cgroups(plan, spec, facts, destination, options, reason)
+        else:
+            _file_system(plan, mount, options, reason)
+
+
+def _file_system(plan: Plan, mount: dict[str, Any], options: ParsedOptions, reason: str) -> None:
+    type, destination = mount.get("type") or "none", mount["destination"]
+    words = options.data + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
+    flags = 0
+    if "tmpcopyup" in options.extensions:
+        flags |= _COPY_UP
+    if type == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
+        flags |= _KEEP_MODE
+    propagation = int(options.propagation[0]) if options.propagation else 0
+    source = mount.get("source") or type
+    attribute = int(attributes(options.flags_set) | options.attributes_set)
+    plan.container("MOUNT", type, source, destination, words, attribute, propagation, flags, reason=reason)
+
+
+# ---- devices and the terminal
+
+
+def _own_dev(spec: dict[str, Any]) -> bool:
+    """Whether /dev is the container's own; a bind of somebody's /dev is left as it is."""
+    for mount in spec.get("mounts") or []:
+        if mount["destination"].rstrip("/") == "/dev":
+            return not is_bind(mount, parse_options(mount.get("options") or []))
+    return True
+
+
+def _all_devices(spec: dict[str, Any]) -> list[tuple[str, int, int]]:
+    listed = (spec.get("linux") or {}).get("devices") or []
+    found = {device["path"]: (device["path"], device.get("major", 0), device.get("minor", 0)) for device in listed}
+    if _own_dev(spec):
+        for path, (major, minor) in DEFAULT_DEVICES.items():
+            found.setdefault(path, (path, major, minor))
+    return list(found.values())
+
+
+def devices(plan: Plan, spec: dict[str, Any], process: dict[str, Any], sources: dict[str, int]) -> None:
+    """Device nodes (bound from the host in a user namespace), the usual links, and the terminal."""
+    listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
+    own_dev = _own_dev(spec)
+    for path, major, minor in _all_devices(spec):
+        if path in sources:
+            plan.container("ATTACH", sources[path], 0, path, reason="a device of the host")
+            continue
+        device = listed.get(path, {})
+        mode = _FILE_TYPES[device.get("type", "c")] | (device.get("fileMode", 0o666) & 0o7777)
+        owner = device.get("uid", 0), device.get("gid", 0)
+        reason = "linux.devices" if device else "a default device of the runtime-spec"
+        plan.container("DEVICE", path, mode, major, minor, *owner, reason=reason)
+    if own_dev:
+        for path, to in DEFAULT_LINKS.items():
+            plan.container("LINK", to, path, reason="runtime-spec, config-linux: Dev symbolic links")
+    console(plan, process, bind=own_dev)
+
+
+def console(plan: Plan, process: dict[str, Any], *, bind: bool) -> None:
+    """A pseudo terminal, if the process asks for one."""
+    if process.get("terminal"):
+        size = process.get("consoleSize") or {}
+        uid = (process.get("user") or {}).get("uid", 0)
+        plan.container("CONSOLE", size.get("height", 0), size.get("width", 0), bind, uid, reason="process.terminal")

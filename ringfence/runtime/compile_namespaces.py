@@ -1,0 +1,137 @@
+"""Plan, namespaces: which are made, which are joined, id mappings, and what belongs to them (names, sysctls, lo)."""
+
+from __future__ import annotations
+
+from ringfence.errors import InvalidInput, Unsupported
+from ringfence.linux.mountoptions import MountFlag
+from ringfence.linux.namespaces import KINDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.runtime.facts import Facts
+    from ringfence.runtime.plan import Plan
+
+    Joins = dict[str, int]
+
+_USER, _PID, _TIME, _MOUNT, _CGROUP, _NETWORK = (
+    int(KINDS[kind].flag) for kind in ("user", "pid", "time", "mount", "cgroup", "network")
+)
+_BY_CLONE = ("user", "mount", "uts", "ipc", "pid", "network")
+
+
+def requested(spec: dict[str, Any]) -> dict[str, str]:
+    """Kind → path to join, "" for a new one (runtime-spec, config-linux: Namespaces)."""
+    listed = (spec.get("linux") or {}).get("namespaces") or []
+    return {item["type"]: item.get("path") or "" for item in listed}
+
+
+def open_namespaces(plan: Plan, spec: dict[str, Any]) -> Joins:
+    """Open what is to be joined, while the host's paths are in sight."""
+    kinds = requested(spec)
+    if "mount" not in kinds or kinds["mount"]:
+        raise Unsupported("linux.namespaces: a container without a mount namespace of its own is not built yet")
+    joins = {}
+    for kind, path in kinds.items():
+        if path:
+            joins[kind] = plan.slot(f"{kind} namespace")
+            plan.runtime("OPEN", joins[kind], path, int(KINDS[kind].flag), reason="linux.namespaces: join this one")
+    return joins
+
+
+def clone(plan: Plan, spec: dict[str, Any], joins: Joins, cgroup_slot: int) -> None:
+    """The first process, in its new namespaces; its id mapping is written by the runtime actor."""
+    linux = spec.get("linux") or {}
+    flags = _new(spec) if "user" not in joins else 0
+    time = requested(spec).get("time")
+    if time == "":
+        flags |= _TIME
+    offsets = "".join(
+        f"{clock} {offset.get('secs', 0)} {offset.get('nanosecs', 0)}\n"
+        for clock, offset in (linux.get("timeOffsets") or {}).items()
+    )
+    plan.runtime(
+        "CLONE", flags, cgroup_slot, joins.get("pid", -1), joins.get("time", -1), offsets, reason="linux.namespaces"
+    )
+    if flags & _USER:
+        uids, gids = linux.get("uidMappings") or [], linux.get("gidMappings") or []
+        plan.runtime("MAPS", id_map(uids), id_map(gids), 0, reason="linux.uidMappings and linux.gidMappings")
+
+
+def id_map(mappings: list[dict[str, int]]) -> str:
+    """The text of /proc/PID/uid_map (user_namespaces(7)) for mappings as the runtime-spec writes them."""
+    return "".join(f"{one['containerID']} {one['hostID']} {one['size']}\n" for one in mappings)
+
+
+def _new(spec: dict[str, Any]) -> int:
+    flags = 0
+    for kind, path in requested(spec).items():
+        if not path and kind in _BY_CLONE:
+            flags |= int(KINDS[kind].flag)
+    return flags
+
+
+def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
+    """Join and make what clone could not: joined ones first, the cgroup namespace after the cgroups."""
+    kinds = requested(spec)
+    for kind, slot in joins.items():
+        if kind not in ("pid", "time", "user"):
+            plan.container("JOIN", slot, int(KINDS[kind].flag), kind, reason="linux.namespaces")
+    flags = _CGROUP if kinds.get("cgroup") == "" else 0
+    if "user" in joins:
+        plan.container("JOIN", joins["user"], _USER, "user", reason="before the others are made, so that it owns them")
+        flags |= _new(spec)
+    if flags:
+        plan.container("UNSHARE", flags, reason="linux.namespaces")
+    if "user" in joins and flags & _PID:
+        plan.container("FORK", reason="a new pid namespace begins with the next child")
+    if "user" in kinds:
+        plan.container("BECOME", reason="what is made now belongs to the user namespace")
+    if kinds.get("network") == "":
+        plan.container("LOOPBACK", reason="a network namespace begins with lo down")
+    plan.container("PROPAGATION", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host")
+
+
+def parameters(plan: Plan, spec: dict[str, Any]) -> None:
+    """Host name, domain name and sysctls; written through the host's procfs, before it goes out of sight."""
+    if spec.get("hostname"):
+        plan.container("HOSTNAME", spec["hostname"], reason="hostname")
+    if spec.get("domainname"):
+        plan.container("DOMAINNAME", spec["domainname"], reason="domainname")
+    for key, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
+        plan.container("SYSCTL", sysctl_path(key), str(value).encode(), 0, reason=f"linux.sysctl: {key}")
+
+
+def sysctl_path(key: str) -> str:
+    """net.ipv4.ip_forward → /proc/sys/net/ipv4/ip_forward; a key may be written with slashes instead (sysctl(8))."""
+    parts = key.split("/") if "/" in key and ("." not in key or key.index("/") < key.index(".")) else key.split(".")
+    if not all(parts) or ".." in parts:
+        raise InvalidInput(f'linux.sysctl: "{key}" is not a kernel parameter')
+    return "/proc/sys/" + "/".join(part.replace("/", ".") if "." in key else part for part in parts)
+
+
+# ---- exec: everything is joined
+
+
+def open_running(plan: Plan, facts: Facts) -> Joins:
+    """Open the namespaces of the running container that differ from ours."""
+    joins = {}
+    for kind, path in facts.namespaces:
+        joins[kind] = plan.slot(f"{kind} namespace")
+        plan.runtime("OPEN", joins[kind], path, int(KINDS[kind].flag), reason="a namespace of the running container")
+    return joins
+
+
+def clone_into(plan: Plan, joins: Joins, cgroup_slot: int) -> None:
+    """A process that is born in the container's pid and time namespaces."""
+    plan.runtime("CLONE", 0, cgroup_slot, joins.get("pid", -1), joins.get("time", -1), "", reason="the new process")
+
+
+def enter_running(plan: Plan, joins: Joins) -> None:
+    """Join the rest; the user namespace last, since with it the privilege to join others goes."""
+    for kind in ("cgroup", "ipc", "uts", "network", "mount", "user"):
+        if kind in joins:
+            plan.container("JOIN", joins[kind], int(KINDS[kind].flag), kind, reason="a namespace of the container")
+    if "user" in joins:
+        plan.container("BECOME", reason="root of the user namespace until the process's own user is set")

@@ -1,0 +1,105 @@
+"""Execute a plan: hand it to ringinit, and turn its one report into a started process or an error.
+
+The helper is started by posix_spawn, which costs the same at any size of this process, and gets the plan as a memory
+file and one end of a socket pair, the control socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+
+from ringfence.errors import CannotExecute, Failed, InvalidInput
+from ringfence.runtime import helper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringfence.runtime.plan import Plan
+
+MESSAGE = 32769  # one type byte and 32 KiB: the longest message of the attach protocol
+
+
+class Executed:
+    """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it."""
+
+    __slots__ = ("control", "monitor_pid", "pid", "terminal")
+
+    def __init__(self, pid: int, monitor_pid: int, control: socket.socket, terminal: int) -> None:
+        self.pid = pid
+        self.monitor_pid = monitor_pid
+        self.control = control
+        self.terminal = terminal
+
+
+def execute(plan: Plan, encoded: bytes, scratch: str, *, preserve: Sequence[int] = ()) -> Executed:
+    """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
+
+    `scratch` is any existing directory (see helper.sealed). `preserve` are descriptors for the process, from 3 on.
+    """
+    program = helper.sealed(scratch)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        memory = os.memfd_create("plan", os.MFD_CLOEXEC)
+        try:
+            os.write(memory, encoded)
+            _spawn(program, memory, theirs.fileno(), preserve)
+        finally:
+            os.close(memory)
+            theirs.close()
+        return _report(plan, ours)
+    except BaseException:
+        ours.close()
+        raise
+
+
+def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> None:
+    # Numbers above those that the process keeps: an earlier dup2 must not overwrite a later source.
+    first = 3 + len(preserve)
+    top = max(first + 2, memory, control, program, *preserve) + 1
+    actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, fd, top + n) for n, fd in enumerate(preserve)]
+    plan_fd, control_fd = top + len(preserve), top + len(preserve) + 1
+    actions += [(os.POSIX_SPAWN_DUP2, memory, plan_fd), (os.POSIX_SPAWN_DUP2, control, control_fd)]
+    actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n in range(len(preserve))]
+    arguments = ["ringinit", str(plan_fd), str(control_fd)]
+    pid = os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        code = os.waitstatus_to_exitcode(status)
+        raise Failed(f"ringinit could not read the plan (status {code})")
+
+
+def _report(plan: Plan, control: socket.socket) -> Executed:
+    terminal = -1
+    while True:
+        message, descriptors, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+        kind = message[:1]
+        if kind == b"M":
+            terminal = descriptors[0]
+        elif kind == b"P":
+            started = json.loads(message[1:])
+            return Executed(started["pid"], started["monitor"], control, terminal)
+        elif kind == b"!":
+            raise error_of(plan, json.loads(message[1:].decode("utf-8", "replace")))
+        else:
+            raise Failed("ringinit ended without a report", errno=errno.ECHILD)
+
+
+def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
+    """The helper's `{"operation", "errno", "message"}` as the error of that operation."""
+    number, code, message = int(str(report["operation"])), int(str(report["errno"])), str(report["message"])
+    reason = os.strerror(code).lower() if code else ""
+    text = f"{message}: {reason}" if reason else message
+    if not 0 <= number < len(plan.operations):
+        return Failed(text, errno=code)
+    operation = plan.operations[number]
+    if operation.name in ("RESOLVE", "EXEC"):
+        return CannotExecute(f"cannot execute {text}", errno=code)
+    if operation.name == "CWD" and code in (errno.ENOTDIR, errno.EACCES, errno.ENOENT):
+        return CannotExecute(text, errno=errno.EACCES)
+    error = Failed(text, errno=code)
+    error.add_note(f"operation {number} of {len(plan.operations)}: {plan.describe(number)} ({operation.reason})")
+    return error

@@ -1,0 +1,71 @@
+"""What `compile` knows of the host and of the caller's wishes beside the spec: plain values, gathered beforehand."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.linux.mounts import Mount
+    from ringfence.runtime.interface import Monitoring
+
+
+class Facts:
+    """Everything outside of the spec that a plan depends on.
+
+    id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: where it is confined;
+    "" means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
+    spec's root.path. `wait`: stop before the program until `start`. `rootless`: no privilege in the initial user
+    namespace. `namespaces`: for an exec, (kind, path) of what is to be joined.
+    """
+
+    __slots__ = (
+        "bundle",
+        "cgroup",
+        "driver",
+        "id",
+        "monitoring",
+        "namespaces",
+        "preserve",
+        "root",
+        "rootless",
+        "seccomp",
+        "seccomp_flags",
+        "state",
+        "volatile",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        bundle: str,
+        state: str,
+        driver: CgroupDriver | None = None,
+        cgroup: str = "",
+        seccomp: bytes | None = None,
+        seccomp_flags: int = 0,
+        root: Sequence[Mount] = (),
+        volatile: bool = False,
+        monitoring: Monitoring | None = None,
+        wait: bool = False,
+        rootless: bool = False,
+        preserve: int = 0,
+        namespaces: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.id = id
+        self.bundle = bundle
+        self.state = state
+        self.driver = driver
+        self.cgroup = cgroup
+        self.seccomp = seccomp
+        self.seccomp_flags = seccomp_flags
+        self.root = list(root)
+        self.volatile = volatile
+        self.monitoring = monitoring
+        self.wait = wait
+        self.rootless = rootless
+        self.preserve = preserve
+        self.namespaces = list(namespaces)

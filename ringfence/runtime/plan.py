@@ -1,0 +1,139 @@
+"""The Plan: everything that turns a bundle into a running process, computed as data before anything is done.
+
+A plan is a flat list of typed operations, executed strictly in order by native/ringinit.c in two processes: the
+`runtime` actor in the host's namespaces and the `container` actor that becomes the program. Nothing is decided while
+executing. `describe()` is for people, `encode()` for the executor.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from ringfence.runtime.operations import BY_NAME
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Argument = int | str | bytes | Sequence[str]
+
+RUNTIME, CONTAINER = 0, 1
+ACTORS = ("runtime", "container")
+SLOTS = 512
+STDIO = {"inherit": 0, "pipes": 1, "terminal": 2}
+
+_HEADER = Struct("<4sIiiIIII")
+_OPERATION = Struct("<HHI")
+_INTEGER = Struct("<q")
+_LENGTH = Struct("<I")
+
+
+class Operation:
+    """One step: its name in the table, who executes it, its arguments in order, and why it is there."""
+
+    __slots__ = ("actor", "arguments", "name", "reason")
+
+    def __init__(self, actor: int, name: str, arguments: tuple[Argument, ...], reason: str) -> None:
+        self.actor = actor
+        self.name = name
+        self.arguments = arguments
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<{ACTORS[self.actor]} {self.name} {self.arguments!r}>"
+
+
+class Plan:
+    """An ordered list of operations, with labels for the descriptor slots that they hand on."""
+
+    __slots__ = ("operations", "slots")
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.slots: list[str] = []
+
+    def slot(self, label: str) -> int:
+        """A new descriptor slot; `label` names it in descriptions."""
+        self.slots.append(label)
+        return len(self.slots) - 1
+
+    def runtime(self, name: str, *arguments: Argument, reason: str = "") -> None:
+        """Append an operation for the actor in the host's namespaces."""
+        self.operations.append(Operation(RUNTIME, name, arguments, reason))
+
+    def container(self, name: str, *arguments: Argument, reason: str = "") -> None:
+        """Append an operation for the actor in the container's namespaces."""
+        self.operations.append(Operation(CONTAINER, name, arguments, reason))
+
+    def describe(self, number: int) -> str:
+        """Operation `number` in words, as `explain` and error messages print it."""
+        operation = self.operations[number]
+        _code, arguments, text = BY_NAME[operation.name]
+        values = {name: _show(value) for (_kind, name), value in zip(arguments, operation.arguments, strict=True)}
+        slot = values.get("slot")
+        if slot is not None:
+            values["slot"] = self.slots[int(slot)]
+        return text.format_map(values)
+
+    def to_json(self) -> list[dict[str, object]]:
+        """The plan for programs: number, actor, operation, arguments by name, words, reason."""
+        return [
+            {
+                "number": number,
+                "actor": ACTORS[operation.actor],
+                "operation": operation.name.lower(),
+                "arguments": {
+                    name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+                    for (_kind, name), value in zip(BY_NAME[operation.name][1], operation.arguments, strict=True)
+                    if operation.name not in ("SECCOMP", "CGROUP_DEVICES") or not isinstance(value, bytes)
+                },
+                "description": self.describe(number),
+                "reason": operation.reason,
+            }
+            for number, operation in enumerate(self.operations)
+        ]
+
+    def encode(
+        self,
+        *,
+        stdio: str = "inherit",
+        stdin: bool = False,
+        detach: bool = True,
+        preserve: int = 0,
+        fault: tuple[int, int] = (-1, 0),
+    ) -> bytes:
+        """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
+        out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, detach)]
+        for operation in self.operations:
+            code, kinds, _text = BY_NAME[operation.name]
+            body = b"".join(
+                [_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)]  # type: ignore[operator]
+            )
+            out.append(_OPERATION.pack(code, operation.actor, len(body)))
+            out.append(body)
+        return b"".join(out)
+
+
+def _string(value: str) -> bytes:
+    return _bytes(value.encode("utf-8", "surrogateescape"))
+
+
+def _bytes(value: bytes) -> bytes:
+    return _LENGTH.pack(len(value)) + value + b"\0"
+
+
+def _list(values: Sequence[str]) -> bytes:
+    return _LENGTH.pack(len(values)) + b"".join([_string(value) for value in values])
+
+
+_ENCODE = {"i": _INTEGER.pack, "s": _string, "b": _bytes, "l": _list}
+
+
+def _show(value: Argument) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    if isinstance(value, str):
+        return value.strip().replace("\n", ", ")
+    return " ".join(value)

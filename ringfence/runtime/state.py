@@ -1,0 +1,187 @@
+"""The runtime's own record of a container on disk, and its status as the kernel tells it.
+
+A directory `<root>/<id>` holds `state.json` (the spec as it was at create, so that later changes to the bundle have no
+effect: A08), `init` (written by the helper: pid and start time of the first process and of its monitor) and, while the
+program waits to be started, `start.sock`. The directory is the claim on the id; nothing in it is believed that the
+kernel can contradict: a pid counts only with its start time, a waiting container only if its socket answers.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import socket
+
+from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
+from ringfence.linux import processes
+from ringfence.runtime.compile import PID_FILE, START_SOCKET
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", "paused", "stopped"
+#: operation → the statuses in which it is allowed (runtime.md, Operations)
+ALLOWED = {
+    "start": (CREATED,),
+    "kill": (CREATED, RUNNING, PAUSED),
+    "delete": (STOPPED, CREATING),
+    "pause": (RUNNING,),
+    "resume": (PAUSED,),
+    "exec": (RUNNING,),
+    "update": (CREATED, RUNNING, PAUSED),
+}
+_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
+
+
+class State:
+    """One container's record. `pid`, `monitor_pid` are 0 while unknown or when that process is gone."""
+
+    __slots__ = ("directory", "document", "id", "monitor_pid", "pid")
+
+    def __init__(self, id: str, directory: str, document: dict[str, Any]) -> None:
+        self.id = id
+        self.directory = directory
+        self.document = document
+        self.pid, self.monitor_pid = _live_pids(f"{directory}/{PID_FILE}")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec as it was at create."""
+        spec: dict[str, Any] = self.document["spec"]
+        return spec
+
+    @property
+    def cgroup(self) -> str:
+        """Its cgroup path, "" if it has none."""
+        return str(self.document["cgroup"])
+
+    def status(self, *, frozen: bool = False) -> str:
+        """creating, created, running, paused or stopped; `frozen` is what the caller's cgroup driver says."""
+        if not os.path.exists(f"{self.directory}/{PID_FILE}"):
+            return CREATING if self.document.get("creator") and processes.alive(*self.document["creator"]) else STOPPED
+        if not self.pid:
+            return STOPPED
+        if waiting(self.directory):
+            return CREATED
+        return PAUSED if frozen else RUNNING
+
+    def require(self, operation: str, *, frozen: bool = False) -> str:
+        """The status, or Conflict if it does not allow the operation."""
+        status = self.status(frozen=frozen)
+        if status not in ALLOWED[operation]:
+            raise Conflict(f"cannot {operation} container {self.id}: it is {status}")
+        return status
+
+
+def check_id(id: str) -> str:
+    """The id itself, if it may name a directory (F06)."""
+    if not id or id in (".", "..") or not _CHARACTERS.issuperset(id) or len(id) > 1024:
+        raise InvalidInput(f'"{id}" is not a container id', hint="letters, digits and _+-. are allowed")
+    return id
+
+
+def claim(root: str, id: str) -> str:
+    """Take the id: its state directory, made exclusively. Conflict if it is in use."""
+    directory = f"{root}/{check_id(id)}"
+    for attempt in range(2):
+        try:
+            os.mkdir(directory, 0o711)
+            return directory
+        except FileNotFoundError:
+            os.makedirs(root, 0o700, exist_ok=True)
+        except FileExistsError:
+            if attempt or not _abandoned(directory):
+                raise Conflict(f"container id {id} is already in use") from None
+            shutil.rmtree(directory)
+    os.mkdir(directory, 0o711)
+    return directory
+
+
+def _abandoned(directory: str) -> bool:
+    """Whether a create was killed before it wrote anything that a later command could find."""
+    return not os.listdir(directory) and os.stat(directory).st_mtime < _boot_seconds_ago(10)
+
+
+def _boot_seconds_ago(seconds: float) -> float:
+    import time
+
+    return time.time() - seconds
+
+
+def write(directory: str, document: dict[str, Any]) -> None:
+    """Write state.json whole or not at all."""
+    temporary = f"{directory}/state.json.new"
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape", opener=_private) as file:
+        file.write(json.dumps(document))
+    os.rename(temporary, f"{directory}/state.json")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def load(root: str, id: str) -> State:
+    """The record of a container. NotFound if there is none."""
+    directory = f"{root}/{check_id(id)}"
+    try:
+        with open(f"{directory}/state.json", encoding="utf-8", errors="surrogateescape") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        raise NotFound(f"container {id} does not exist") from None
+    except ValueError as error:
+        raise Corrupt(f"{directory}/state.json: {error}") from None
+    return State(id, directory, document)
+
+
+def identifiers(root: str) -> list[str]:
+    """The ids of all containers with a record, sorted."""
+    try:
+        return sorted(name for name in os.listdir(root) if os.path.exists(f"{root}/{name}/state.json"))
+    except FileNotFoundError:
+        return []
+
+
+def remove(directory: str) -> None:
+    """Remove a record; its state.json goes first, so that a half removed one is seen as none."""
+    for name in ("state.json", START_SOCKET, PID_FILE):
+        try:
+            os.unlink(f"{directory}/{name}")
+        except FileNotFoundError:
+            continue
+    shutil.rmtree(directory)
+
+
+def waiting(directory: str) -> bool:
+    """Whether the first process still waits for `start`: its socket answers (a look leaves it waiting)."""
+    path = f"{directory}/{START_SOCKET}"
+    if not os.path.exists(path):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knock:
+        try:
+            knock.connect(path)
+        except ConnectionRefusedError:
+            return False  # it has started; the one who started it was killed before it removed the socket
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return True  # its backlog is full of other looks
+            raise
+    return True
+
+
+def _live_pids(path: str) -> tuple[int, int]:
+    try:
+        with open(path) as file:
+            pid, started, monitor, monitor_started = (int(word) for word in file.read().split())
+    except FileNotFoundError:
+        return 0, 0
+    except ValueError as error:
+        raise Corrupt(f"{path}: {error}") from None
+    return (
+        pid if processes.alive(pid, started) else 0,
+        monitor if monitor_started and processes.alive(monitor, monitor_started) else 0,
+    )
