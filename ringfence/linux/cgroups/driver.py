@@ -1,0 +1,229 @@
+"""`CgroupDriver`: a container's cgroup, whatever the hierarchies: the writes that make it, and what it tells and does.
+
+Making a cgroup is only computed here, for a plan to execute; what follows later (stats, freezing, killing, removing)
+is done. A cgroup is named by its path below each hierarchy's mount point, such as "/ringfence/4d2f".
+"""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.errors import Unsupported
+from ringfence.linux.cgroups import (
+    blockio,
+    bpf,
+    cpu,
+    cpuset,
+    devices,
+    hugetlb,
+    live,
+    memory,
+    network,
+    pids,
+    rdma,
+    unified,
+)
+from ringfence.linux.cgroups.fields import Fields
+from ringfence.linux.cgroups.layout import layout as machine_layout
+from ringfence.linux.cgroups.places import Places
+from ringfence.linux.cgroups.setting import Group, Setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from ringfence.linux.cgroups.layout import Hierarchy, Layout
+
+    Compute = Callable[[Group, Fields], list[Setting]]
+    MountTuple = tuple[str, str, str, list[str]]
+
+# Controller in v1, in v2, and the functions that turn `linux.resources` into settings in each.
+_CONTROLLERS: tuple[tuple[str, str, Compute, Compute | None], ...] = (
+    ("memory", "memory", memory.v1, memory.v2),
+    ("cpu", "cpu", cpu.v1, cpu.v2),
+    ("cpuset", "cpuset", cpuset.v1, cpuset.v2),
+    ("pids", "pids", pids.v1, pids.v2),
+    ("blkio", "io", blockio.v1, blockio.v2),
+    ("hugetlb", "hugetlb", hugetlb.v1, hugetlb.v2),
+    ("rdma", "rdma", rdma.v1, rdma.v2),
+    ("net_cls", "net_cls", network.classes, None),
+    ("net_prio", "net_prio", network.priorities, None),
+)
+
+
+def driver(layout: Layout | None = None, *, own: bool = False) -> CgroupDriver:
+    """The driver for a layout, this machine's if none is given.
+
+    `own`: paths start at this process's own cgroups and not at the root, as somebody without privilege needs.
+    """
+    return CgroupDriver(Places(layout or machine_layout(), own))
+
+
+class CgroupDriver:
+    """See the module. What is computed needs no file to exist; present values count where there are some."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._layout = places.layout
+        self.kind = places.layout.kind
+
+    # What a plan needs ------------------------------------------------------------------------------------------------
+
+    def directories(self, cgroup: str) -> list[str]:
+        """Absolute directories to be made, parents first."""
+        levels = [self._places.levels(hierarchy, cgroup)[1:] for hierarchy in self._layout.hierarchies]
+        return [level.path for hierarchy in levels for level in hierarchy]
+
+    def preset(self, cgroup: str) -> list[Setting]:
+        """What must be written before there is any process in it.
+
+        v1: a new cpuset's CPUs and memory nodes. v2: all controllers there are, switched on from the root down. On a
+        hybrid machine `settings` does that, for what it needs: nobody can mount them as v1 from then on.
+        """
+        writes = []
+        hierarchy = self._layout.of("cpuset")
+        if hierarchy is not None and hierarchy.version == 1:
+            writes += cpuset.inherit(self._places.levels(hierarchy, cgroup))
+        if self.kind == "v2" and self._layout.unified is not None:
+            writes += self._enable(cgroup, self._layout.unified.controllers)
+        return writes
+
+    def settings(self, cgroup: str, resources: Mapping[str, Any]) -> list[Setting]:
+        """The writes for `linux.resources` but its devices, in a right order, for a new cgroup or an existing one.
+
+        Where the order depends on what is set now (an update), the present values are read. InvalidInput names a field
+        with a wrong value, Unsupported one that this machine cannot apply; OSError EBUSY answers `checkBeforeUpdate`.
+        """
+        fields, tree = Fields(resources, "linux.resources"), self._places.v2(cgroup)
+        writes, needed = [], unified.controllers(fields)
+        for v1_name, v2_name, v1, v2 in _CONTROLLERS:
+            version, group = self._places.controlled(cgroup, v1_name, v2_name)
+            if version == 2 and v2 is not None:
+                wanted = v2(group, fields)
+                needed |= {v2_name} if wanted else set()
+            else:
+                wanted = v1(group, fields)
+                _refuse_unmounted(v1_name, [] if version else wanted)
+            writes += wanted
+        writes += unified.settings(self._layout.unified, tree, fields)
+        return self._enable(cgroup, sorted(needed)) + writes if self.kind == "hybrid" and needed else writes
+
+    def devices(self, cgroup: str, rules: Sequence[Mapping[str, Any]]) -> list[Setting]:
+        """v1: the writes for `linux.resources.devices`; none without rules, and where `device_program` applies."""
+        version, group = self._places.controlled(cgroup, "devices")
+        return devices.v1(group, rules) if version and rules else []
+
+    def device_program(self, cgroup: str, rules: Sequence[Mapping[str, Any]]) -> tuple[str, bytes] | None:
+        """v2: the cgroup's directory and the program to be attached to it; None without rules, and where v1 applies."""
+        version, _ = self._places.controlled(cgroup, "devices")
+        tree = self._places.v2(cgroup)
+        return None if version or tree is None or not rules else (tree.path, bpf.device_program(rules))
+
+    def joins(self, cgroup: str) -> tuple[list[str], str | None]:
+        """The v1 `tasks` files into which a process writes "0" to join, and the v2 directory for CLONE_INTO_CGROUP.
+
+        Writing another's pid into cgroup.procs would wait for an RCU grace period: 7 to 10 ms on an idle machine.
+        """
+        tree = self._places.v2(cgroup)
+        return [f"{group.path}/tasks" for group in self._places.v1(cgroup)], None if tree is None else tree.path
+
+    def oom_file(self, cgroup: str) -> tuple[str, str]:
+        """The file that counts OOM kills, and the key of that line; two empty strings without a memory controller."""
+        version, group = self._places.controlled(cgroup, "memory")
+        return ("", "") if not version else (f"{group.path}/{memory.OOM_FILES[version]}", "oom_kill")
+
+    def mounts(self, cgroup: str | None = None) -> list[MountTuple]:
+        """(type, source, destination, options) of what a container sees at /sys/fs/cgroup.
+
+        Without an argument for a container with a cgroup namespace of its own, else as binds of that cgroup.
+        Controllers mounted together get links by their single names: type "symlink", source is the link's text.
+        """
+        top = "/sys/fs/cgroup"
+        if self.kind == "v2":
+            return [self._mount(hierarchy, top, cgroup) for hierarchy in self._layout.hierarchies]
+        mounts: list[MountTuple] = [("tmpfs", "tmpfs", top, ["nosuid", "nodev", "noexec", "mode=755"])]
+        for hierarchy in self._layout.hierarchies:
+            name = os.path.basename(hierarchy.mountpoint)
+            mounts.append(self._mount(hierarchy, f"{top}/{name}", cgroup))
+            if len(hierarchy.controllers) > 1:
+                links = [controller for controller in hierarchy.controllers if controller != name]
+                mounts += [("symlink", name, f"{top}/{link}", []) for link in links]
+        return mounts
+
+    # What a live cgroup tells and does --------------------------------------------------------------------------------
+
+    def stats(self, cgroup: str) -> dict[str, dict[str, int | None]]:
+        """Numbers of it and all below it: times in nanoseconds, sizes in bytes; a limit is None where there is none.
+
+        `cpu`: total, user, system, throttled, periods, throttled_periods; `memory`: usage, limit, working_set, cache;
+        `pids`: current, limit; `blkio`: read, write. Of a controller that is not there the numbers are 0.
+        """
+        return live.stats(self._places, cgroup)
+
+    def freeze(self, cgroup: str) -> None:
+        """Stop all its processes and wait until they stand; TimeoutError after 10 s, and then they run again."""
+        live.freeze(self._places, cgroup)
+
+    def thaw(self, cgroup: str) -> None:
+        """Let them go on, and wait until they do."""
+        live.thaw(self._places, cgroup)
+
+    def frozen(self, cgroup: str) -> bool:
+        """Whether its processes stand still, by its own freezer or one above it, in whichever hierarchy."""
+        return live.frozen(self._places, cgroup)
+
+    def processes(self, cgroup: str) -> list[int]:
+        """Pids of all processes in it and below it, in the pid namespace of the reader, ascending."""
+        return live.processes(self._places, cgroup)
+
+    def kill(self, cgroup: str, signal: int) -> None:
+        """Send `signal` to every process in it and below it; none escapes by forking meanwhile."""
+        live.kill(self._places, cgroup, signal)
+
+    def oom_kills(self, cgroup: str) -> int:
+        """How many of its processes the kernel has killed for lack of memory."""
+        version, group = self._places.controlled(cgroup, "memory")
+        return group.table(memory.OOM_FILES[version]).get("oom_kill", 0) if version else 0
+
+    def exists(self, cgroup: str) -> bool:
+        """Whether it is there in any hierarchy."""
+        return any(os.path.isdir(group.path) for group in self._places.all(cgroup))
+
+    def remove(self, cgroup: str) -> None:
+        """Remove it and all below it from every hierarchy; what is gone is fine. OSError EBUSY if a process stays."""
+        live.remove(self._places, cgroup)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _enable(self, cgroup: str, controllers: Sequence[str]) -> list[Setting]:
+        """Switch v2 controllers on for `cgroup`, in each cgroup above it where they are not.
+
+        Optional: a controller may refuse (cpu, while real-time processes run), and its first file then fails by name.
+        """
+        writes = []
+        for level in self._places.levels(self._layout.unified, cgroup)[:-1] if self._layout.unified else ():
+            present = level.read("cgroup.subtree_control").split()
+            for controller in controllers:
+                if controller not in present:
+                    reason = f"the controller {controller} for the cgroups below"
+                    writes.append(level.set("cgroup.subtree_control", f"+{controller}", reason, optional=True))
+        return writes
+
+    def _mount(self, hierarchy: Hierarchy, destination: str, cgroup: str | None) -> MountTuple:
+        options = ["nosuid", "nodev", "noexec", "relatime"]
+        if cgroup is not None:
+            return "bind", self._places.levels(hierarchy, cgroup)[-1].path, destination, ["rbind", *options]
+        if hierarchy.version == 2:
+            return "cgroup2", "cgroup2", destination, options
+        return (
+            "cgroup",
+            "cgroup",
+            destination,
+            [*options, *(hierarchy.controllers or ("none", f"name={hierarchy.name}"))],
+        )
+
+
+def _refuse_unmounted(controller: str, wanted: Sequence[Setting]) -> None:
+    for setting in wanted:
+        raise Unsupported(f"{setting.reason}: the cgroup controller {controller} is not mounted on this machine")

@@ -1,0 +1,47 @@
+"""Where a cgroup named by one path, such as "/ringfence/4d2f", is in each hierarchy of a layout."""
+
+from __future__ import annotations
+
+from ringfence.errors import InvalidInput
+from ringfence.linux.cgroups.setting import Group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.linux.cgroups.layout import Hierarchy, Layout
+
+
+class Places:
+    """The cgroups of a layout. With `own`, paths start at this process's cgroups and not at the hierarchies' roots."""
+
+    __slots__ = ("layout", "own")
+
+    def __init__(self, layout: Layout, own: bool) -> None:
+        self.layout = layout
+        self.own = own
+
+    def levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
+        """The cgroups from the one where paths start down to `cgroup`, both included."""
+        root = hierarchy.mountpoint
+        start = root + hierarchy.own_path if self.own and hierarchy.own_path != "/" else root
+        levels = [Group(start, root)]
+        for part in cgroup.split("/"):
+            if part in (".", "..") or "\0" in part:
+                raise InvalidInput(f"linux.cgroupsPath: {cgroup!r} has a component that is no name: {part!r}")
+            if part:
+                levels.append(Group(f"{levels[-1].path}/{part}", root))
+        return levels
+
+    def all(self, cgroup: str) -> list[Group]:
+        return [self.levels(hierarchy, cgroup)[-1] for hierarchy in self.layout.hierarchies]
+
+    def v1(self, cgroup: str) -> list[Group]:
+        return [self.levels(hierarchy, cgroup)[-1] for hierarchy in self.layout.hierarchies if hierarchy.version == 1]
+
+    def v2(self, cgroup: str) -> Group | None:
+        hierarchy = self.layout.unified
+        return None if hierarchy is None else self.levels(hierarchy, cgroup)[-1]
+
+    def controlled(self, cgroup: str, *controllers: str) -> tuple[int, Group]:
+        """The version and the cgroup of a controller; version 0 and a cgroup whose files read empty if not there."""
+        hierarchy = self.layout.of(*controllers)
+        return (0, Group("", "")) if hierarchy is None else (hierarchy.version, self.levels(hierarchy, cgroup)[-1])
