@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from ringfence.runtime.facts import Facts
     from ringfence.runtime.plan import Plan
 
+# What a container may do with devices whatever its rules say, as runc appends it: make nodes, use the default devices,
+# and the terminals of its own devpts (136 is UNIX98 slave, 5:2 is ptmx: the kernel's admin-guide/devices.txt).
+_ALWAYS = [
+    {"allow": True, "type": kind, "major": major, "minor": minor, "access": access}
+    for kind, major, minor, access in (
+        ("c", None, None, "m"),
+        ("b", None, None, "m"),
+        *[("c", major, minor, "rwm") for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2))],
+        ("c", 136, None, "rwm"),
+    )
+]
+
 
 def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
     """Directories, then limits. Returns the slot of the v2 directory for clone3, or -1."""
@@ -25,16 +37,13 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         plan.runtime("CGROUP_CREATE", directory, reason="the container's own cgroup")
     for setting in driver.preset(facts.cgroup):
         _write(plan, setting)
-    rules = resources.get("devices") or []
-    if rules and driver.kind == "v2":
-        from ringfence.linux.cgroups import device_program
-
-        directory = driver.joins(facts.cgroup)[1]
-        assert directory is not None
-        plan.runtime("CGROUP_DEVICES", directory, device_program(rules), reason="linux.resources.devices")
-    elif rules:
-        for setting in driver.devices(facts.cgroup, rules):
-            _write(plan, setting)
+    listed = resources.get("devices") or []
+    rules = listed + _ALWAYS if listed else []
+    program = driver.device_program(facts.cgroup, rules)
+    if program is not None:
+        plan.runtime("CGROUP_DEVICES", *program, reason="linux.resources.devices")
+    for setting in driver.devices(facts.cgroup, rules):
+        _write(plan, setting)
     for setting in driver.settings(facts.cgroup, resources):
         _write(plan, setting)
     return open_existing(plan, facts)

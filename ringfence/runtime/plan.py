@@ -107,7 +107,7 @@ class Plan:
         for operation in self.operations:
             code, kinds, _text = BY_NAME[operation.name]
             body = b"".join(
-                [_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)]  # type: ignore[operator]
+                [_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)]
             )
             out.append(_OPERATION.pack(code, operation.actor, len(body)))
             out.append(body)

@@ -1,0 +1,42 @@
+"""delete: remove what create made of a stopped container: its cgroups and its record; then the poststop hooks."""
+
+from __future__ import annotations
+
+import signal
+
+from ringfence.errors import Failed
+from ringfence.runtime import hooks, state
+from ringfence.runtime.kill import kill, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.runtime.state import State
+
+PATIENCE = 10.0  # seconds that a killed process may take to end
+
+
+def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[str]:
+    """Delete a stopped container (or, with `force`, kill it first). Returns warnings of poststop hooks (E17).
+
+    A created container may be deleted as well, against the letter of the spec (F17): every engine relies on it.
+    Raises Conflict if it still runs.
+    """
+    status = record.status()
+    if status == state.CREATED or (force and status in (state.RUNNING, state.PAUSED, state.CREATED)):
+        if driver.exists(record.cgroup):
+            kill(record, signal.SIGKILL, driver, all=True)
+        else:
+            kill(record, signal.SIGKILL, driver)
+        if not wait(record.pid, PATIENCE):
+            raise Failed(f"process {record.pid} of container {record.id} does not die")
+    elif not force:
+        record.require("delete")
+    wait(record.monitor_pid, 1.0)  # it removes the cgroups as well: no two at the same
+    if record.cgroup and driver.exists(record.cgroup):
+        if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
+            driver.kill(record.cgroup, signal.SIGKILL)
+        driver.remove(record.cgroup)
+    warnings = hooks.run_all(record, "poststop", state.STOPPED)
+    state.remove(record.directory)
+    return warnings

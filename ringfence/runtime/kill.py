@@ -1,0 +1,64 @@
+"""kill: a signal to the first process, or to every process of the container's cgroup."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+
+from ringfence.errors import Conflict
+from ringfence.linux import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.runtime.state import State
+
+
+def kill(record: State, signal: int, driver: CgroupDriver, *, all: bool = False) -> None:
+    """Send `signal`. Conflict unless created, running or paused; a frozen one is thawed for SIGKILL, as it must die."""
+    if all and driver.exists(record.cgroup):
+        driver.kill(record.cgroup, signal)
+    else:
+        record.require("kill")
+        if not send(record.pid, signal):
+            raise Conflict(f"cannot kill container {record.id}: it is stopped")
+    if signal == signals.SIGKILL and driver.exists(record.cgroup) and driver.frozen(record.cgroup):
+        driver.thaw(record.cgroup)
+
+
+def send(pid: int, signal: int) -> bool:
+    """Signal the very process that a record named: by pidfd, so that a reused pid is never hit. False: it has ended."""
+    if not pid:
+        return False
+    try:
+        begun = processes.start_time(pid)
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not processes.alive(pid, begun):
+            return False
+        signals.pidfd_send_signal(descriptor, signal)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def wait(pid: int, timeout: float) -> bool:
+    """Wait up to `timeout` seconds for the end of a process that need not be our child; whether it has ended."""
+    if not pid:
+        return True
+    import select
+
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+    finally:
+        os.close(descriptor)
