@@ -1,0 +1,76 @@
+"""Imports cost milliseconds: what one run of each command may import, counted in the process that does the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import needs
+from tests.conftest import Bundle, copy_by_links
+
+COMMANDS = Path(sys.executable).parent
+
+# Measured cost in milliseconds of each, with what it brings along, on the machine of ARCHITECTURE.md's figures.
+FORBIDDEN = {
+    "argparse": 7, "asyncio": 37, "concurrent.futures": 9, "contextlib": 4, "dataclasses": 14, "datetime": 2, "email": 6,
+    "hypothesis": 0, "inspect": 15, "logging": 12, "multiprocessing": 8, "pathlib": 9, "random": 5, "shutil": 4,
+    "subprocess": 10, "tarfile": 9, "tempfile": 7, "typing": 9, "urllib": 8, "uuid": 4, "zipfile": 9,
+    "isal": 3, "backports": 3, "importlib.metadata": 12, "traceback": 4,
+}  # fmt: skip
+# sqlite3's own package imports datetime; nothing else may.
+EXCUSED = {"run": {"datetime"}, "ringrun": set[str]()}
+MOST_MODULES = {"run": 150, "ringrun": 90}
+
+
+def imported(argv: list[str], environment: dict[str, str]) -> list[str]:
+    """The modules that a run imports beyond what the interpreter and `site` do by themselves."""
+    bare = _import_log([sys.executable, "-X", "importtime", "-c", ""], environment)
+    return [name for name in _import_log([sys.executable, "-X", "importtime", *argv], environment) if name not in bare]
+
+
+def _import_log(argv: list[str], environment: dict[str, str]) -> list[str]:
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+
+
+def over_budget(modules: list[str], command: str) -> list[str]:
+    forbidden = set(FORBIDDEN) - EXCUSED[command]
+    return [name for name in modules if name in forbidden or name.split(".")[0] in forbidden]
+
+
+def test_ringfence_run_imports_nothing_heavy(host_root: Path, short_directory: Path) -> None:
+    needs.root()
+    copy_by_links(host_root, short_directory / "root")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RINGFENCE_ROOT": str(short_directory / "root"),
+        "RINGFENCE_STATE": str(short_directory / "state"),
+    }
+
+    modules = imported([str(COMMANDS / "ringfence"), "run", "--rm", "--network", "none", "host", "true"], environment)
+
+    assert over_budget(modules, "run") == []
+    assert len(modules) <= MOST_MODULES["run"], modules
+
+
+def test_ringrun_imports_nothing_heavy(bundle: Bundle, short_directory: Path) -> None:
+    needs.root()
+    bundle.spec["process"]["args"] = ["true"]
+    root = str(short_directory / "ringrun")
+
+    argv = [str(COMMANDS / "ringrun"), "--root", root, "run", "--bundle", str(bundle.write()), short_directory.name]
+    modules = imported(argv, {"PATH": os.environ["PATH"]})
+
+    assert over_budget(modules, "ringrun") == []
+    assert len(modules) <= MOST_MODULES["ringrun"], modules
+
+
+@pytest.mark.parametrize("statement", ["import ringfence", "import ringfence.errors", "from ringfence import __version__"])
+def test_importing_the_package_alone_imports_nothing_else(statement: str) -> None:
+    modules = imported(["-c", statement], {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)})
+    assert [name for name in modules if not name.startswith(("ringfence", "__future__"))] == []
