@@ -1,0 +1,219 @@
+"""Blobs by digest: `<data>/content/blobs/<algorithm>/<hex>`, verified when they are written, whole or not there.
+
+A blob is written to `ingest/`, compared with its digest and size, flushed, and renamed into place: after kill -9 there
+may be rubbish in `ingest/`, never a wrong blob. The file system is the only truth; what is *used* is for the layers
+above to say. A *lease* (a shared lock held by whoever adds blobs until a record names them) keeps `collect` away, which
+holds the same lock exclusively; the kernel drops both when their process dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from ringfence.errors import Conflict, Corrupt, Denied, Failed, NotFound
+from ringfence.oci.digest import CHUNK, Digest, VerifyingReader, hasher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+    from typing import BinaryIO
+
+
+class Blob:
+    """A blob's digest and its size in bytes."""
+
+    __slots__ = ("digest", "size")
+
+    def __init__(self, digest: Digest, size: int) -> None:
+        self.digest = digest
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"Blob({str(self.digest)!r}, {self.size})"
+
+
+def chunks(file: BinaryIO | VerifyingReader) -> Iterator[bytes]:
+    """What is left of `file`, in pieces."""
+    while data := file.read(CHUNK):
+        yield data
+
+
+class _Lock:
+    """A lock on an open file, held while the `with` block runs or its process lives."""
+
+    def __init__(self, path: str, operation: int) -> None:
+        self._path = path
+        self._operation = operation
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, self._operation)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._file)
+
+
+class ContentStore:
+    """The content of one data directory. Any number of processes and threads may use it at once."""
+
+    def __init__(self, data_dir: str | os.PathLike[str]) -> None:
+        self._root = os.path.join(data_dir, "content")
+        self._blobs = os.path.join(self._root, "blobs")
+        self._ingest = os.path.join(self._root, "ingest")
+        self._ready = False
+
+    def ingest(self, chunks: Iterable[bytes], digest: str | None = None, size: int | None = None) -> Blob:
+        """Store the bytes. Corrupt, and nothing stored, if they have not the `digest` (default: any) and `size` given.
+
+        A blob that is there already is replaced by its equal, which mends one that the disk has damaged. Hold a lease
+        from before this until a record names the blob.
+        """
+        expected = Digest(digest) if digest is not None else None
+        with self.lease():
+            path = os.path.join(self._ingest, os.urandom(12).hex())
+            try:
+                blob = self._write(path, chunks, expected, size)
+                os.rename(path, self.path(blob.digest))
+            except OSError as error:
+                _remove(path)
+                raise _failure(error, f"storing {expected or 'a blob'}") from error
+            except BaseException:
+                _remove(path)
+                raise
+            return blob
+
+    def _write(self, path: str, chunks: Iterable[bytes], expected: Digest | None, size: int | None) -> Blob:
+        hash = hasher(expected.algorithm if expected else "sha256")
+        written = 0
+        with open(path, "xb", buffering=0) as file:
+            for chunk in chunks:
+                hash.update(chunk)
+                written += len(chunk)
+                if size is not None and written > size:
+                    raise Corrupt(f"{expected or 'blob'}: has more bytes than the {size} announced")
+                while chunk:
+                    chunk = chunk[file.write(chunk) :]
+            found = Digest.finish(hash)
+            if size is not None and written < size:
+                raise Corrupt(f"{expected or 'blob'}: has only {written} bytes where {size} were announced")
+            if expected is not None and found != expected:
+                raise Corrupt(f"{expected}: the content has digest {found}")
+            # A rename may reach the disk before the data; after a power failure the blob would be there and empty.
+            os.fdatasync(file.fileno())
+        return Blob(found, written)
+
+    def open(self, digest: str) -> BinaryIO:
+        """The blob, for reading; it was verified when it was written. NotFound if it is not there."""
+        try:
+            return open(self.path(digest), "rb")
+        except FileNotFoundError:
+            raise NotFound(f"no such blob: {digest}") from None
+        except OSError as error:
+            raise _failure(error, f"reading {digest}") from error
+
+    def read(self, digest: str) -> bytes:
+        """The whole blob, verified again (Corrupt); for manifests and image configs, not for layers."""
+        with self.open(digest) as file:
+            return b"".join(chunks(VerifyingReader(file, Digest(digest))))
+
+    def verify(self, digest: str) -> int:
+        """Read the blob through and return its size in bytes; Corrupt if it is not what its name says."""
+        with self.open(digest) as file:
+            reader = VerifyingReader(file, Digest(digest))
+            while reader.read():
+                pass
+            return reader.size
+
+    def exists(self, digest: str) -> bool:
+        return os.path.exists(self.path(digest))
+
+    def size(self, digest: str) -> int:
+        """In bytes; NotFound if the blob is not there."""
+        try:
+            return os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            raise NotFound(f"no such blob: {digest}") from None
+
+    def delete(self, digest: str) -> None:
+        """Remove one blob, if it is there. Nothing is asked: `collect` is for what may be in use."""
+        _remove(self.path(digest))
+
+    def digests(self) -> Iterator[Digest]:
+        """All blobs, in no order."""
+        for algorithm in _listdir(self._blobs):
+            for hex in _listdir(os.path.join(self._blobs, algorithm)):
+                yield Digest(f"{algorithm}:{hex}")
+
+    def path(self, digest: str) -> str:
+        """Where the blob is or would be. InvalidInput if `digest` is not one, so that no path comes of foreign text."""
+        checked = Digest(digest)
+        return os.path.join(self._blobs, checked.algorithm, checked.hex)
+
+    def lease(self) -> _Lock:
+        """A context in which nothing is collected. Leases may be held by many, and inside one another."""
+        self._prepare()
+        return _Lock(os.path.join(self._root, "lock"), fcntl.LOCK_SH)
+
+    def collecting(self, *, wait: bool = True) -> _Lock:
+        """A context without any lease but ours. Without `wait` entering it raises Conflict while there is a lease."""
+        self._prepare()
+        lock = os.path.join(self._root, "lock")
+        return _Lock(lock, fcntl.LOCK_EX) if wait else _TryLock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def collect(self, used: Container[str]) -> list[Blob]:
+        """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`."""
+        for name in _listdir(self._ingest):
+            _remove(os.path.join(self._ingest, name))
+        removed = []
+        for digest in list(self.digests()):
+            if digest not in used:
+                removed.append(Blob(digest, self.size(digest)))
+                self.delete(digest)
+        return removed
+
+    def _prepare(self) -> None:
+        """Make the directories, once per store: a store that is only read makes none."""
+        if self._ready:
+            return
+        try:
+            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            for path in (self._ingest, *(os.path.join(self._blobs, name) for name in ("sha256", "sha512"))):
+                os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise _failure(error, "preparing the content store") from error
+        self._ready = True
+
+
+class _TryLock(_Lock):
+    def __enter__(self) -> None:
+        try:
+            super().__enter__()
+        except BlockingIOError:
+            raise Conflict("the content store is in use by another process") from None
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _listdir(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def _failure(error: OSError, doing: str) -> Exception:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return Denied(f"{doing}: {error.filename or 'content store'}: {error.strerror}")
+    return Failed(f"{doing}: {(error.strerror or str(error)).lower()}", errno=error.errno or 0)
