@@ -1,9 +1,8 @@
 """The documents tell the truth: their examples run, their links lead somewhere, and they name no machine.
 
-A fenced block whose fence says `sh run` is executed by bash, with `set -e`, `ringfence` first on PATH and a private data
-and state directory; all such blocks of one document share a shell, in order. A line `# prints: TEXT` says that TEXT is
-in what is printed from there on, after the earlier such lines' texts. A `python run` block is executed likewise, in one
-interpreter.
+A fenced block whose fence says `sh run` is executed by bash, with `set -e`, `ringfence` first on PATH and private data
+and state directories; all such blocks of one document share a shell, in order. Lines `# prints: TEXT` say that these
+texts are printed in this order. The `python run` blocks of a document are executed likewise, in one interpreter.
 """
 
 from __future__ import annotations
