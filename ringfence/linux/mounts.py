@@ -238,25 +238,14 @@ def _new_instance_elsewhere(mount: Mount, options: ParsedOptions) -> FileDescrip
 
     Kernels before 6.7 take an overlay's layers only as one string, too short for a real image by fsconfig(2).
     """
-    import threading  # only where an old kernel meets a deep image
 
-    result: list[FileDescriptor | OSError] = []
+    def work() -> FileDescriptor:
+        namespaces.unshare(namespaces.Clone.NEWNS)  # of this thread alone: it unshares root and cwd, too
+        _libc.mount(None, "/", None, MountFlag.REC | MountFlag.PRIVATE, None)
+        _libc.mount(mount.source, "/proc", mount.type, options.flags_set, ",".join(options.data))
+        return open_tree("/proc")
 
-    def work() -> None:
-        try:
-            namespaces.unshare(namespaces.Clone.NEWNS)  # of this thread alone: it also unshares root and cwd
-            _libc.mount(None, "/", None, MountFlag.REC | MountFlag.PRIVATE, None)
-            _libc.mount(mount.source, "/proc", mount.type, options.flags_set, ",".join(options.data))
-            result.append(open_tree("/proc"))
-        except OSError as error:
-            result.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], OSError):
-        raise result[0]
-    return result[0]
+    return namespaces.on_own_thread(work)
 
 
 def _readable(tree: FileDescriptor) -> FileDescriptor:

@@ -10,6 +10,13 @@ from ringfence.errors import InvalidInput
 from ringfence.linux import _libc
 from ringfence.linux.filedescriptor import FileDescriptor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
 
 class Clone(enum.IntFlag):
     """The CLONE_NEW* flags of clone(2), clone3(2), unshare(2) and setns(2)."""
@@ -99,3 +106,27 @@ def enter(descriptor: int, kind: str) -> None:
 def unshare(flags: Clone) -> None:
     """Move the calling thread into new namespaces (NEWPID and NEWTIME: its children from now on)."""
     _libc.unshare(flags)
+
+
+def on_own_thread(work: Callable[[], Result]) -> Result:
+    """Do `work`, which enters or unshares namespaces, on a thread made for it: the thread takes the change to its end.
+
+    Not for user namespaces (and so not for an ordinary user): the kernel wants a single thread for these.
+    """
+    import threading
+
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # raised again below, where the caller is
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,43 @@
+"""Process file descriptors (pidfd_open(2)): signal and wait for one very process, never another with its old pid."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+
+from ringfence.linux import processes
+from ringfence.linux.filedescriptor import FileDescriptor
+
+
+class Pidfd(FileDescriptor):
+    """A process, whether or not it is our child; usable in `with`, poll and waitid(P_PIDFD)."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; ProcessLookupError if it has exited and was reaped."""
+        signal.pidfd_send_signal(self, number)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has exited, at most `timeout` seconds; whether it has. A zombie has."""
+        import select
+
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+def open(pid: int, start_time: int | None = None) -> Pidfd:
+    """A descriptor for `pid`; with `start_time` (see `processes`) ProcessLookupError if the pid has changed hands."""
+    descriptor = Pidfd(os.pidfd_open(pid))
+    # Asked only now: from here on the pid cannot be given away without the descriptor telling us.
+    if start_time is not None and not _is(pid, start_time):
+        descriptor.close()
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), f"/proc/{pid}")
+    return descriptor
+
+
+def _is(pid: int, start_time: int) -> bool:
+    try:
+        return processes.start_time(pid) == start_time
+    except ProcessLookupError:
+        return False
