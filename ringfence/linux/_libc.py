@@ -234,8 +234,6 @@ def bpf_prog_load(type: int, instructions: bytes, license: str = "", attach_type
 
     try:
         return load(0)
-    except PermissionError:
-        raise
     except OSError as error:
         try:
             return load(1)  # once more only to be told why: a log slows every load and overflows on long programs

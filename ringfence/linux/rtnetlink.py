@@ -16,7 +16,11 @@ from ringfence.linux.netlink import Connection, Flag, pack_attribute, parse_attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from ringfence.linux.netlink import Message
+
+    Object = TypeVar("Object", "Link", "Address", "Route")
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
@@ -39,7 +43,7 @@ PERMANENT = 0x80  # IFA_F_PERMANENT: not given for a time only, as by IPv6 autoc
 
 
 class Link:
-    """A network device. `kind` is "veth", "bridge", ... or "" for hardware and lo; `master` is the bridge's index or 0."""
+    """A network device: `kind` is "veth", "bridge", ..., "" for hardware and lo; `master` its bridge's index or 0."""
 
     __slots__ = ("flags", "index", "kind", "mac", "master", "mtu", "name")
 
@@ -120,11 +124,11 @@ class RouteConnection(Connection):
         connect() if namespace is None else namespaces.on_own_thread(connect)
 
     def links(self) -> list[Link]:
-        return [Link(message) for message in self.dump(GETLINK, _link())]
+        return _objects(Link, self.dump(GETLINK, _link()))
 
     def link(self, name: str) -> Link:
         """OSError ENODEV if there is no such link."""
-        return Link(self.request(GETLINK, 0, _link() + _name(name))[0])
+        return _objects(Link, self.request(GETLINK, 0, _link() + _name(name)))[0]
 
     def new_link(self, name: str, kind: str, mtu: int = 0) -> None:
         """Make a link of a kind that needs no more than a name: "bridge", "ifb", ..."""
@@ -160,7 +164,7 @@ class RouteConnection(Connection):
 
     def addresses(self, index: int = 0) -> list[Address]:
         """All addresses, or those of one link."""
-        found = [Address(message) for message in self.dump(GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))]
+        found = _objects(Address, self.dump(GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)))
         return [address for address in found if index in (0, address.index)]
 
     def new_address(self, index: int, address: str, prefix: int) -> None:
@@ -173,8 +177,10 @@ class RouteConnection(Connection):
 
     def routes(self, table: int = _MAIN_TABLE) -> list[Route]:
         """The routes of both families in one table."""
-        found = [Route(message) for message in self.dump(GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))]
-        return [route for route in found if route.table == table and route.family in (socket.AF_INET, socket.AF_INET6)]
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            found += _objects(Route, self.dump(GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)))
+        return [route for route in found if route.table == table]
 
     def new_route(self, destination: str, prefix: int, *, gateway: str = "", link: int = 0, source: str = "") -> None:
         """Add a route to the main table; the default one is ("0.0.0.0", 0) or ("::", 0)."""
@@ -182,6 +188,13 @@ class RouteConnection(Connection):
 
     def delete_route(self, destination: str, prefix: int, *, gateway: str = "", link: int = 0) -> None:
         self.request(DELROUTE, 0, _route(destination, prefix, gateway, link, ""))
+
+
+def _objects(kind: type[Object], messages: list[Message]) -> list[Object]:
+    try:
+        return [kind(message) for message in messages]
+    except (struct.error, KeyError, ValueError, OSError) as error:
+        raise OSError(errno.EBADMSG, f"malformed rtnetlink {kind.__name__.lower()}") from error
 
 
 def _link(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
