@@ -1,0 +1,167 @@
+"""The command `ringfence`: from the words on the command line to one verb, and from its errors to one line.
+
+Only what the verb needs is imported, at the moment it needs it: start-up time is a feature (tests/cli/test_imports.py
+holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RINGFENCE_STATE and XDG's directories.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ringfence.cli import exitcodes, verbs
+from ringfence.cli.parser import Flag, HelpWanted, UsageError, parse
+from ringfence.errors import RingfenceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+    from ringfence.cli.parser import Arguments
+    from ringfence.cli.verb import Verb
+    from ringfence.engine import Engine
+
+PROGRAM = "ringfence"
+
+GLOBAL_FLAGS = (
+    Flag("debug", "Show where in the code an error arose", "D"),
+    Flag("root", "Directory of images, containers and volumes", kind="value", metavar="directory"),
+    Flag("snapshotter", "How the trees of images are kept: overlay, copy", kind="value", default="overlay"),
+    Flag("state", "Directory of what a reboot may forget", kind="value", metavar="directory"),
+    Flag("version", "Print the version and quit", "v"),
+)
+
+
+class Command:
+    """What the words ask for: `name` as typed ("ringfence container ls"), its verb, its arguments."""
+
+    __slots__ = ("arguments", "name", "options", "verb")
+
+    def __init__(self) -> None:
+        self.name = PROGRAM
+        self.verb: Verb | None = None
+        self.options: Arguments | None = None
+        self.arguments: Arguments | None = None
+
+    def read(self, words: Sequence[str]) -> None:
+        """Fill this in word by word, so that an error knows how far it came; UsageError, HelpWanted."""
+        self.options = parse(GLOBAL_FLAGS, words, interspersed=False)
+        rest = self.options.operands
+        if not rest:
+            if self.options.on("version"):
+                return
+            raise HelpWanted
+        module = verbs.ALONE.get(rest[0], "")
+        if not module and rest[0] in verbs.GROUPS:
+            module, rest = self._grouped(rest)
+        if not module:
+            raise UsageError(f"unknown command: {PROGRAM} {rest[0]}", status=1)
+        self.name += " " + rest[0]
+        self.verb = verbs.load(module)
+        self.arguments = self.verb.parse(self.name, rest[1:])
+
+    def _grouped(self, words: list[str]) -> tuple[str, list[str]]:
+        group = words[0]
+        self.name += " " + group
+        rest = parse((), words[1:], interspersed=False).operands
+        if not rest:
+            raise HelpWanted
+        module = verbs.GROUPS[group][1].get(rest[0]) or verbs.ALIASES.get((group, rest[0]), "")
+        if not module:
+            raise UsageError(f"unknown command: {self.name} {rest[0]}", status=1)
+        return module, rest
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command line `words` (without the program's name) and return its exit code; errors are one line."""
+    command = Command()
+    try:
+        try:
+            command.read(words)
+            status = _act(command)
+        except HelpWanted:
+            from ringfence.cli import help
+
+            sys.stdout.write(help.text(command.name, command.verb))
+            status = 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # nobody reads: what is left in the buffer must not be written when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return exitcodes.BROKEN_PIPE
+    except KeyboardInterrupt:
+        return exitcodes.INTERRUPTED
+    except (RingfenceError, OSError) as error:
+        _report(error, command)
+        return exitcodes.of(error, command.verb)
+
+
+def _act(command: Command) -> int:
+    assert command.options is not None
+    if command.verb is None or command.arguments is None:
+        from ringfence import __version__
+
+        print(f"{PROGRAM} version {__version__}")
+        return 0
+    with _engine(command.options) as engine:
+        return command.verb.act(engine, command.arguments)
+
+
+def _engine(options: Arguments) -> Engine:
+    from ringfence.engine import Engine
+
+    root, state = directories(os.environ)
+    return Engine(options.text("root") or root, options.text("state") or state,
+                  snapshotter=options.text("snapshotter"))  # fmt: skip
+
+
+def directories(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The data and state directories that the environment names; None is the engine's own choice."""
+    root, state = environment.get("RINGFENCE_ROOT"), environment.get("RINGFENCE_STATE")
+    if os.geteuid() != 0:
+        if data := environment.get("XDG_DATA_HOME"):
+            root = root or f"{data}/ringfence"
+        if runtime := environment.get("XDG_RUNTIME_DIR"):
+            state = state or f"{runtime}/ringfence"
+    return root or None, state or None
+
+
+def explain(error: BaseException) -> str:
+    """One line for a person."""
+    if isinstance(error, OSError) and error.strerror:
+        names = (error.filename, error.filename2)
+        places = " -> ".join(os.fsdecode(name) for name in names if isinstance(name, (str, bytes)))
+        return f"{places}: {error.strerror}" if places else error.strerror
+    return " ".join(str(error).split("\n"))
+
+
+def complain(error: BaseException) -> None:
+    """Say on stderr what went wrong, in one line; what was printed before stands before it."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{PROGRAM}: {explain(error)}\n")
+
+
+def _report(error: RingfenceError | OSError, command: Command) -> None:
+    if isinstance(error, UsageError) and isinstance(error.args[0], str):
+        error.hint = f"see '{command.name} --help'"
+    try:
+        complain(error)
+        if command.options is not None and command.options.on("debug"):
+            import traceback
+
+            traceback.print_exception(error)
+    except BrokenPipeError:
+        return
+
+
+def script() -> NoReturn:
+    """The entry of bin/ringfence. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
+    status = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = exitcodes.BROKEN_PIPE
+    os._exit(status)

@@ -1,0 +1,64 @@
+"""All verbs: which module each is, by the words people type. The modules are imported only when their verb is."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.cli.verb import Verb
+
+# The container verbs that are also verbs of their own; docker's older and podman's words among them.
+CONTAINER = {
+    word: word
+    for word in (
+        "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "rename", "restart",
+        "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
+    )
+}  # fmt: skip
+IMAGE = {"history": "history", "import": "import_", "load": "load", "save": "save", "tag": "tag"}
+SYSTEM = {"events": "events", "info": "info"}
+
+ALONE = {
+    **CONTAINER,
+    **IMAGE,
+    **SYSTEM,
+    "explain": "explain",
+    "images": "images",
+    "inspect": "inspect",
+    "ps": "ps",
+    "rmi": "rmi",
+    "version": "version",
+}
+
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "container": ("Manage containers", {
+        **CONTAINER, "explain": "explain", "inspect": "container_inspect", "ls": "ps", "prune": "container_prune",
+    }),
+    "image": ("Manage images", {
+        **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
+    }),
+    "system": ("Manage Ringfence", {**SYSTEM, "df": "system_df", "prune": "system_prune"}),
+    "volume": ("Manage volumes", {
+        "create": "volume_create", "inspect": "volume_inspect", "ls": "volume_ls", "prune": "volume_prune",
+        "rm": "volume_rm",
+    }),
+}  # fmt: skip
+
+# Other words for the above, not listed in the help; the last two are for a container's monitor.
+ALIASES = {
+    ("container", "list"): "ps",
+    ("container", "ps"): "ps",
+    ("container", "remove"): "rm",
+    ("image", "list"): "images",
+    ("image", "remove"): "rmi",
+    ("volume", "list"): "volume_ls",
+    ("volume", "remove"): "volume_rm",
+    ("container", "exited"): "container_exited",
+    ("container", "health"): "container_health",
+}
+
+
+def load(module: str) -> Verb:
+    """The verb of the module `ringfence.cli.<module>`."""
+    # __import__ and not importlib, whose import costs 2 ms here
+    verb: Verb = __import__(f"ringfence.cli.{module}", fromlist=["VERB"]).VERB
+    return verb
