@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringfence.engine.options_health import OPTIONS as HEALTH_OPTIONS
-from ringfence.engine.options_kinds import Option, bad, between, choice, switch, pairs, size, text, word
+from ringfence.engine.options_kinds import Option, bad, between, choice, pairs, size, switch, text, word
 from ringfence.errors import InvalidInput, Unsupported
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.engine.options_kinds import Option, bad, each, switch, size, text, texts
+from ringfence.engine.options_kinds import Option, bad, each, size, switch, text, texts
 from ringfence.engine.options_lifecycle import is_name
 from ringfence.errors import InvalidInput, Unsupported
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.engine.options_kinds import Option, bad, each, switch, host_file, number, pairs, text, texts
+from ringfence.engine.options_kinds import Option, bad, each, host_file, number, pairs, switch, text, texts
 from ringfence.errors import InvalidInput, Unsupported
 
 TYPE_CHECKING = False

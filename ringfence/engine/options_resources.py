@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.engine.options_kinds import Option, bad, between, each, switch, number, size, text
+from ringfence.engine.options_kinds import Option, bad, between, each, number, size, switch, text
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False

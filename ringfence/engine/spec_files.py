@@ -1,0 +1,93 @@
+"""The files that a container sees as /etc/hosts, /etc/hostname and /etc/resolv.conf: their text, and how it is found.
+
+They are written into the bundle and bound over the image's own (see spec_mounts.ETC_FILES).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.engine.options_namespaces import container_of
+from ringfence.engine.spec_mounts import ETC_FILES
+from ringfence.engine.spec_namespaces import host_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine.options import Options
+    from ringfence.engine.spec_host import HostFacts
+
+LOCAL_HOSTS = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+def hosts(options: Options, name: str, host_text: str = "") -> str:
+    """/etc/hosts: the host's own lines with --network host (`host_text`), else localhost; --add-host lines after them.
+
+    `name` is the container's, which resolves to 127.0.0.1 as long as the container has no other address.
+    """
+    lines = host_text if options.network == "host" else LOCAL_HOSTS
+    if options.network != "host" and name:
+        full = f"{name}.{options.domainname} {name}" if options.domainname else name
+        lines += f"127.0.0.1\t{full}\n"
+    if lines and not lines.endswith("\n"):
+        lines += "\n"
+    for entry in options.add_host:
+        alias, _, address = entry.partition("=")
+        lines += f"{address}\t{alias}\n"
+    return lines
+
+
+def resolv_conf(options: Options, host_text: str) -> str:
+    """/etc/resolv.conf: the host's (`host_text`) with what --dns, --dns-search and --dns-option replace in it."""
+    given = {"nameserver": list(options.dns), "search": list(options.dns_search), "options": list(options.dns_option)}
+    if not any(given.values()):
+        return host_text
+    found: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
+    for line in host_text.split("\n"):
+        key, *words = line.split()[:1] + line.split()[1:] if line.split() else ("",)
+        if key in found and words:
+            found[key] += words[:1] if key == "nameserver" else words
+    for key, words in given.items():
+        found[key] = words or found[key]
+    if "." in found["search"]:  # resolv.conf(5): the root alone, docker's way to say: no search list
+        found["search"] = []
+    lines = [f"nameserver {address}" for address in found["nameserver"]]
+    lines += [f"{key} {' '.join(found[key])}" for key in ("search", "options") if found[key]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write(id: str, options: Options, host: HostFacts, shared: str = "") -> None:
+    """Write the three files into the bundle, readable by every user of the container.
+
+    `shared`: the bundle of the container whose network is joined; its hosts and resolv.conf hold here too.
+    """
+    name = host_name(id, options, host)
+    texts = {
+        "hostname": f"{name}\n",
+        "hosts": hosts(options, name, _text("/etc/hosts") if options.network == "host" else ""),
+        "resolv.conf": resolv_conf(options, _text("/etc/resolv.conf")),
+    }
+    if container_of(options.network):
+        for file in ("hosts", "resolv.conf"):
+            texts[file] = _text(f"{shared}/{file}")
+    for file in ETC_FILES:
+        path = os.path.join(host.bundle, file)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as out:
+            os.fchmod(descriptor, 0o644)
+            out.write(texts[file])
+
+
+def _text(path: str) -> str:
+    """A file's text; a host without it has nothing to tell."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,106 @@
+"""Mounts of the spec, and the paths of /proc and /sys that are masked or read-only.
+
+The defaults are docker's (moby daemon/pkg/oci/defaults.go), and so is their order: /proc, /dev and /sys first, then
+the container's own files of /etc, then what was asked for, parents before children.
+"""
+
+from __future__ import annotations
+
+from ringfence.engine.options_namespaces import container_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ringfence.engine.options import Options
+    from ringfence.engine.options_mounts import MountRequest
+    from ringfence.engine.spec_host import HostFacts
+
+ETC_FILES = ("resolv.conf", "hostname", "hosts")
+_GUARDED = ["nosuid", "noexec", "nodev"]
+
+PROC = {"destination": "/proc", "type": "proc", "source": "proc", "options": _GUARDED}
+DEV = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+       "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}  # fmt: skip
+DEVPTS = {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+          "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]}  # fmt: skip
+MQUEUE = {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": _GUARDED}
+SYS = {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*_GUARDED, "ro"]}
+CGROUP = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*_GUARDED, "ro"]}
+# A privileged container may write to both.
+SYS_WRITABLE = {**SYS, "options": _GUARDED}
+CGROUP_WRITABLE = {**CGROUP, "options": _GUARDED}
+
+MASKED = ["/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+          "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+          "/sys/devices/virtual/powercap"]  # fmt: skip
+READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+
+def mounts(options: Options, host: HostFacts) -> list[dict[str, Any]]:
+    """`mounts` of the spec. What is asked for at the target of a default takes its place."""
+    asked = sorted(host.mounts, key=lambda request: request["target"].count("/"))
+    targets = {request["target"] for request in asked}
+    defaults = [mount for mount in _defaults(options, host) if mount["destination"] not in targets]
+    if "/dev" in targets:
+        defaults = [mount for mount in defaults if not mount["destination"].startswith("/dev/")]
+    return [*defaults, *_etc(options, host, targets), *(_mount(request) for request in asked)]
+
+
+def _defaults(options: Options, host: HostFacts) -> list[dict[str, Any]]:
+    writable = options.privileged and not options.read_only
+    found: list[dict[str, Any]] = [PROC, DEV, DEVPTS, SYS_WRITABLE if writable else SYS]
+    found.append(CGROUP_WRITABLE if writable else CGROUP)
+    found.append(MQUEUE)
+    if container_of(options.ipc):
+        found.append(_shared_shm(f"/proc/{host.pids['ipc']}/root/dev/shm"))
+    elif options.ipc == "host":
+        found.append(_shared_shm("/dev/shm"))
+    elif options.ipc != "none":
+        found.append({"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+                      "options": [*_GUARDED, "mode=1777", f"size={options.shm_size}"]})  # fmt: skip
+    return found
+
+
+def _shared_shm(source: str) -> dict[str, Any]:
+    """POSIX shared memory lives in a file system: who shares an IPC namespace must share it too (shm_overview(7))."""
+    return {"destination": "/dev/shm", "type": "bind", "source": source, "options": ["bind", "rprivate", *_GUARDED]}
+
+
+def _etc(options: Options, host: HostFacts, targets: set[str]) -> list[dict[str, Any]]:
+    flags = ["bind", "rprivate", "ro"] if options.read_only else ["bind", "rprivate"]
+    return [
+        {"destination": f"/etc/{name}", "type": "bind", "source": f"{host.bundle}/{name}", "options": flags}
+        for name in ETC_FILES
+        if f"/etc/{name}" not in targets
+    ]
+
+
+def _mount(request: MountRequest) -> dict[str, Any]:
+    if request["type"] == "tmpfs":
+        source, kind = "tmpfs", "tmpfs"
+    else:
+        source, kind = request.get("path") or request["source"], "bind"
+    return {"destination": request["target"], "type": kind, "source": source, "options": request["options"]}
+
+
+def masked(options: Options, host: HostFacts) -> list[str]:
+    """`maskedPaths`: docker's, without those of --security-opt unmask, and those of --security-opt mask."""
+    paths = [] if options.privileged else [*MASKED, *host.thermal]
+    return _without(paths, options.security_opt.get("unmask", ())) + list(options.security_opt.get("mask", ()))
+
+
+def readonly(options: Options) -> list[str]:
+    """`readonlyPaths`."""
+    return [] if options.privileged else _without(READONLY, options.security_opt.get("unmask", ()))
+
+
+def _without(paths: list[str], unmasked: Sequence[str]) -> list[str]:
+    if not unmasked:
+        return paths
+    return [
+        path
+        for path in paths
+        if "ALL" not in unmasked and not any(path == open or path.startswith(f"{open}/") for open in unmasked)
+    ]
