@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import leaks, needs
+from tests.bundles import Bundle
 
 if TYPE_CHECKING:
     from ringfence import Engine
+    from ringfence.runtime.native import OciRuntime
 
 
 @pytest.fixture
@@ -62,31 +63,26 @@ def engine(host_root: Path) -> Iterator[Engine]:
         _remove(directory)
 
 
-class Bundle:
-    """An OCI bundle: `spec` is changed freely, then `write` puts it into config.json. The tree is the host image's."""
-
-    def __init__(self, path: Path, spec: dict[str, Any]) -> None:
-        self.path = path
-        self.rootfs = path / "rootfs"
-        self.spec = spec
-
-    def write(self) -> Path:
-        (self.path / "config.json").write_text(json.dumps(self.spec))
-        return self.path
+@pytest.fixture
+def bundle(host_root: Path, short_directory: Path) -> Bundle:
+    """A bundle with the default spec and a writable tree of the host image."""
+    made = Bundle(short_directory / "bundle")
+    made.path.mkdir()
+    subprocess.run(["cp", "-a", "-T", _layer(host_root), made.rootfs], check=True)  # tests may write in place
+    return made
 
 
 @pytest.fixture
-def bundle(host_root: Path, short_directory: Path) -> Bundle:
-    """A bundle with the default spec and a writable tree of the host image; its program is a shell command."""
-    from ringfence.oci.runtime_spec import default_spec
+def runtime(short_directory: Path) -> Iterator[OciRuntime]:
+    """Our runtime with a state directory of its own; its containers are deleted at the end."""
+    needs.root()
+    from ringfence.runtime import state
+    from ringfence.runtime.native import OciRuntime
 
-    path = short_directory / "bundle"
-    path.mkdir()
-    subprocess.run(["cp", "-a", "-T", _layer(host_root), path / "rootfs"], check=True)  # tests may write in place
-    spec = default_spec()
-    spec["process"]["terminal"] = False
-    spec["root"]["readonly"] = False
-    return Bundle(path, spec)
+    ours = OciRuntime(str(short_directory / "state"))
+    yield ours
+    for id in state.identifiers(ours.root):
+        ours.delete(id, force=True)
 
 
 def copy_by_links(source: Path, target: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import needs
-from tests.conftest import Bundle, copy_by_links
+from tests.bundles import Bundle
+from tests.conftest import copy_by_links
 
 COMMANDS = Path(sys.executable).parent
 
