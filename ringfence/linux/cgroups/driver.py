@@ -1,7 +1,8 @@
 """`CgroupDriver`: a container's cgroup, whatever the hierarchies: the writes that make it, and what it tells and does.
 
 Making a cgroup is only computed here, for a plan to execute; what follows later (stats, freezing, killing, removing)
-is done. A cgroup is named by its path below each hierarchy's mount point, such as "/ringfence/4d2f".
+is done. A cgroup is named by its path below each hierarchy's mount point, such as "/ringfence/4d2f". Modules are
+imported by the methods that need them: most starts limit memory and pids, and a module costs 0.2 ms.
 """
 
 from __future__ import annotations
@@ -9,20 +10,6 @@ from __future__ import annotations
 import os
 
 from ringfence.errors import Unsupported
-from ringfence.linux.cgroups import (
-    blockio,
-    bpf,
-    cpu,
-    cpuset,
-    devices,
-    hugetlb,
-    live,
-    memory,
-    network,
-    pids,
-    rdma,
-    unified,
-)
 from ringfence.linux.cgroups.fields import Fields
 from ringfence.linux.cgroups.layout import layout as machine_layout
 from ringfence.linux.cgroups.places import Places
@@ -30,7 +17,7 @@ from ringfence.linux.cgroups.setting import Group, Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ringfence.linux.cgroups.layout import Hierarchy, Layout
@@ -38,18 +25,7 @@ if TYPE_CHECKING:
     Compute = Callable[[Group, Fields], list[Setting]]
     MountTuple = tuple[str, str, str, list[str]]
 
-# Controller in v1, in v2, and the functions that turn `linux.resources` into settings in each.
-_CONTROLLERS: tuple[tuple[str, str, Compute, Compute | None], ...] = (
-    ("memory", "memory", memory.v1, memory.v2),
-    ("cpu", "cpu", cpu.v1, cpu.v2),
-    ("cpuset", "cpuset", cpuset.v1, cpuset.v2),
-    ("pids", "pids", pids.v1, pids.v2),
-    ("blkio", "io", blockio.v1, blockio.v2),
-    ("hugetlb", "hugetlb", hugetlb.v1, hugetlb.v2),
-    ("rdma", "rdma", rdma.v1, rdma.v2),
-    ("net_cls", "net_cls", network.classes, None),
-    ("net_prio", "net_prio", network.priorities, None),
-)
+_OOM_FILES = {1: "memory.oom_control", 2: "memory.events"}  # by version; both count in a line "oom_kill N"
 
 
 def driver(layout: Layout | None = None, *, own: bool = False) -> CgroupDriver:
@@ -81,9 +57,11 @@ class CgroupDriver:
         v1: a new cpuset's CPUs and memory nodes. v2: all controllers there are, switched on from the root down. On a
         hybrid machine `settings` does that, for what it needs: nobody can mount them as v1 from then on.
         """
-        writes = []
+        writes: list[Setting] = []
         hierarchy = self._layout.of("cpuset")
         if hierarchy is not None and hierarchy.version == 1:
+            from ringfence.linux.cgroups import cpuset
+
             writes += cpuset.inherit(self._places.levels(hierarchy, cgroup))
         if self.kind == "v2" and self._layout.unified is not None:
             writes += self._enable(cgroup, self._layout.unified.controllers)
@@ -95,30 +73,43 @@ class CgroupDriver:
         Where the order depends on what is set now (an update), the present values are read. InvalidInput names a field
         with a wrong value, Unsupported one that this machine cannot apply; OSError EBUSY answers `checkBeforeUpdate`.
         """
-        fields, tree = Fields(resources, "linux.resources"), self._places.v2(cgroup)
-        writes, needed = [], unified.controllers(fields)
-        for v1_name, v2_name, v1, v2 in _CONTROLLERS:
+        fields = Fields(resources, "linux.resources")
+        writes: list[Setting] = []
+        needed = set[str]()
+        for v1_name, v2_name, v1, v2 in _controllers(fields):
             version, group = self._places.controlled(cgroup, v1_name, v2_name)
-            if version == 2 and v2 is not None:
+            if version == 2:
                 wanted = v2(group, fields)
                 needed |= {v2_name} if wanted else set()
             else:
                 wanted = v1(group, fields)
                 _refuse_unmounted(v1_name, [] if version else wanted)
             writes += wanted
-        writes += unified.settings(self._layout.unified, tree, fields)
+        if "unified" in fields:
+            from ringfence.linux.cgroups import unified
+
+            needed |= unified.controllers(fields)
+            writes += unified.settings(self._layout.unified, self._places.v2(cgroup), fields)
         return self._enable(cgroup, sorted(needed)) + writes if self.kind == "hybrid" and needed else writes
 
     def devices(self, cgroup: str, rules: Sequence[Mapping[str, Any]]) -> list[Setting]:
         """v1: the writes for `linux.resources.devices`; none without rules, and where `device_program` applies."""
         version, group = self._places.controlled(cgroup, "devices")
-        return devices.v1(group, rules) if version and rules else []
+        if not version or not rules:
+            return []
+        from ringfence.linux.cgroups import devices
+
+        return devices.v1(group, rules)
 
     def device_program(self, cgroup: str, rules: Sequence[Mapping[str, Any]]) -> tuple[str, bytes] | None:
         """v2: the cgroup's directory and the program to be attached to it; None without rules, and where v1 applies."""
         version, _ = self._places.controlled(cgroup, "devices")
         tree = self._places.v2(cgroup)
-        return None if version or tree is None or not rules else (tree.path, bpf.device_program(rules))
+        if version or tree is None or not rules:
+            return None
+        from ringfence.linux.cgroups import bpf
+
+        return tree.path, bpf.device_program(rules)
 
     def joins(self, cgroup: str) -> tuple[list[str], str | None]:
         """The v1 `tasks` files into which a process writes "0" to join, and the v2 directory for CLONE_INTO_CGROUP.
@@ -131,7 +122,7 @@ class CgroupDriver:
     def oom_file(self, cgroup: str) -> tuple[str, str]:
         """The file that counts OOM kills, and the key of that line; two empty strings without a memory controller."""
         version, group = self._places.controlled(cgroup, "memory")
-        return ("", "") if not version else (f"{group.path}/{memory.OOM_FILES[version]}", "oom_kill")
+        return ("", "") if not version else (f"{group.path}/{_OOM_FILES[version]}", "oom_kill")
 
     def mounts(self, cgroup: str | None = None) -> list[MountTuple]:
         """(type, source, destination, options) of what a container sees at /sys/fs/cgroup.
@@ -159,32 +150,44 @@ class CgroupDriver:
         `cpu`: total, user, system, throttled, periods, throttled_periods; `memory`: usage, limit, working_set, cache;
         `pids`: current, limit; `blkio`: read, write. Of a controller that is not there the numbers are 0.
         """
+        from ringfence.linux.cgroups import live
+
         return live.stats(self._places, cgroup)
 
     def freeze(self, cgroup: str) -> None:
         """Stop all its processes and wait until they stand; TimeoutError after 10 s, and then they run again."""
+        from ringfence.linux.cgroups import live
+
         live.freeze(self._places, cgroup)
 
     def thaw(self, cgroup: str) -> None:
         """Let them go on, and wait until they do."""
+        from ringfence.linux.cgroups import live
+
         live.thaw(self._places, cgroup)
 
     def frozen(self, cgroup: str) -> bool:
         """Whether its processes stand still, by its own freezer or one above it, in whichever hierarchy."""
+        from ringfence.linux.cgroups import live
+
         return live.frozen(self._places, cgroup)
 
     def processes(self, cgroup: str) -> list[int]:
         """Pids of all processes in it and below it, in the pid namespace of the reader, ascending."""
+        from ringfence.linux.cgroups import live
+
         return live.processes(self._places, cgroup)
 
     def kill(self, cgroup: str, signal: int) -> None:
         """Send `signal` to every process in it and below it; none escapes by forking meanwhile."""
+        from ringfence.linux.cgroups import live
+
         live.kill(self._places, cgroup, signal)
 
     def oom_kills(self, cgroup: str) -> int:
         """How many of its processes the kernel has killed for lack of memory."""
         version, group = self._places.controlled(cgroup, "memory")
-        return group.table(memory.OOM_FILES[version]).get("oom_kill", 0) if version else 0
+        return group.table(_OOM_FILES[version]).get("oom_kill", 0) if version else 0
 
     def exists(self, cgroup: str) -> bool:
         """Whether it is there in any hierarchy."""
@@ -192,6 +195,8 @@ class CgroupDriver:
 
     def remove(self, cgroup: str) -> None:
         """Remove it and all below it from every hierarchy; what is gone is fine. OSError EBUSY if a process stays."""
+        from ringfence.linux.cgroups import live
+
         live.remove(self._places, cgroup)
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -222,6 +227,40 @@ class CgroupDriver:
             destination,
             [*options, *(hierarchy.controllers or ("none", f"name={hierarchy.name}"))],
         )
+
+
+def _controllers(resources: Fields) -> Iterator[tuple[str, str, Compute, Compute]]:
+    """The controllers that these resources speak of: name in v1, in v2, and how settings are computed in each."""
+    if "memory" in resources:
+        from ringfence.linux.cgroups import memory
+
+        yield "memory", "memory", memory.v1, memory.v2
+    if "cpu" in resources:
+        from ringfence.linux.cgroups import cpu, cpuset
+
+        yield "cpu", "cpu", cpu.v1, cpu.v2
+        yield "cpuset", "cpuset", cpuset.v1, cpuset.v2
+    if "pids" in resources:
+        from ringfence.linux.cgroups import pids
+
+        yield "pids", "pids", pids.v1, pids.v2
+    if "blockIO" in resources:
+        from ringfence.linux.cgroups import blockio
+
+        yield "blkio", "io", blockio.v1, blockio.v2
+    if "hugepageLimits" in resources:
+        from ringfence.linux.cgroups import hugetlb
+
+        yield "hugetlb", "hugetlb", hugetlb.v1, hugetlb.v2
+    if "rdma" in resources:
+        from ringfence.linux.cgroups import rdma
+
+        yield "rdma", "rdma", rdma.v1, rdma.v2
+    if "network" in resources:  # v2 has neither controller: it is always the v1 function that is asked
+        from ringfence.linux.cgroups import network
+
+        yield "net_cls", "net_cls", network.classes, network.classes
+        yield "net_prio", "net_prio", network.priorities, network.priorities
 
 
 def _refuse_unmounted(controller: str, wanted: Sequence[Setting]) -> None:

@@ -32,8 +32,8 @@ class Fields:
         return self._object.get(name) is not None
 
     def field(self, name: str) -> str:
-        """The full name of a field, as messages and reasons give it."""
-        return f"{self.where}.{name}"
+        """The full name of a field, as messages and reasons give it; a key that is no word stands in brackets."""
+        return f"{self.where}.{name}" if name.isidentifier() else f'{self.where}["{name}"]'
 
     def integer(self, name: str, low: int = 0, high: int = INT64) -> int | None:
         value = self._object.get(name)
@@ -85,14 +85,6 @@ class Fields:
 
     def names(self) -> list[str]:
         return [name for name, value in self._object.items() if value is not None]
-
-    def entry(self, name: str) -> Fields:
-        """The object under a key that is a name and not a field: `linux.resources.rdma["mlx5_0"]`."""
-        return Fields(self._object.get(name), f'{self.where}["{name}"]')
-
-    def required(self, name: str, value: int | str | None) -> None:
-        if value is None:
-            raise InvalidInput(f"{self.field(name)}: missing")
 
 
 def _digits(text: str) -> bool:

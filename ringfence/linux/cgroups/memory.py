@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from ringfence.linux.cgroups.fields import Fields
     from ringfence.linux.cgroups.setting import Group, Setting
 
-OOM_FILES = {1: "memory.oom_control", 2: "memory.events"}  # by version; both count in a line "oom_kill N"
-
 
 def v1(group: Group, resources: Fields) -> list[Setting]:
     memory = resources.object("memory")

@@ -17,7 +17,7 @@ _KEYS = (("hca_handle", "hcaHandles"), ("hca_object", "hcaObjects"))
 def v1(group: Group, resources: Fields) -> list[Setting]:
     devices, settings = resources.object("rdma"), []
     for name in devices.names():
-        device = devices.entry(name)
+        device = devices.object(name)
         values = [(key, device.integer(field, 0, UINT32)) for key, field in _KEYS]
         limits = [f"{key}={value}" for key, value in values if value is not None]
         if not limits:

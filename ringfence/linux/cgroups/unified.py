@@ -15,7 +15,7 @@ def settings(hierarchy: Hierarchy | None, group: Group | None, resources: Fields
     """The writes; `group` is the cgroup in the v2 hierarchy, both are None on a machine without one."""
     unified, writes = resources.object("unified"), []
     for file in unified.names():
-        where = f'{unified.where}["{file}"]'
+        where = unified.field(file)
         value = unified.string(file)
         if not file or "/" in file or "\0" in file or "." not in file:
             raise InvalidInput(f"{where}: not the name of a cgroup v2 file, such as memory.high")
