@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         `type`: "bind", "volume" or "tmpfs". `source`: the host's path, or the volume's name (empty: anonymous).
         `target`: an absolute, normalised path in the container. `options`: for the spec. `create`: a bind source that
         is missing is made as a directory (`-v` does so, `--mount` does not). `copy`: an empty volume is filled with
-        what the image has at the target. `subpath`: below the volume. `labels`: of a volume made for this mount.
+        what the image has at the target. `labels`: of a volume made for this mount.
         `path`: the directory on the host, known once engine/volumes.py has resolved the request.
         """
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         options: list[str]
         create: NotRequired[bool]
         copy: NotRequired[bool]
-        subpath: NotRequired[str]
         labels: NotRequired[dict[str, str]]
         path: NotRequired[str]
 
@@ -203,8 +202,8 @@ def mount(flag: str, value: Any) -> MountRequest:
     for key in keys:
         if KEYS[key] not in ("", kind):
             bad(flag, whole, f"has the key {key}, which does not belong to type {kind}")
-    if keys.get("volume-driver", "local") != "local" or "volume-opt" in keys:
-        raise Unsupported(f"{flag}: {whole}: volume drivers and their options are not built yet")
+    if keys.get("volume-driver", "local") != "local" or "volume-opt" in keys or "volume-subpath" in keys:
+        raise Unsupported(f"{flag}: {whole}: drivers, options and subpaths of volumes are not built yet")
     request = _MOUNTS[kind](flag, whole, keys)
     if labels:
         request["labels"] = labels
@@ -244,17 +243,11 @@ def _mount_volume(flag: str, whole: str, keys: dict[str, str]) -> MountRequest:
     source = keys.get("source", "")
     if source:
         volume_name(flag, whole, source)
-    subpath = keys.get("volume-subpath", "")
-    if subpath.startswith("/") or ".." in subpath.split("/"):
-        bad(flag, whole, "has a volume-subpath that leaves the volume")
-    request: MountRequest = {
+    return {
         "type": "volume", "source": source, "target": target_path(flag, whole, keys.get("target", "")),
         "options": _bound(["ro", "rro"] if _switch(flag, whole, keys, "readonly") else []),
         "copy": not _switch(flag, whole, keys, "volume-nocopy"),
     }  # fmt: skip
-    if subpath:
-        request["subpath"] = subpath
-    return request
 
 
 def _mount_tmpfs(flag: str, whole: str, keys: dict[str, str]) -> MountRequest:

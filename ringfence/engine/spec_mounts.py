@@ -45,7 +45,7 @@ def mounts(options: Options, host: HostFacts) -> list[dict[str, Any]]:
     defaults = [mount for mount in _defaults(options, host) if mount["destination"] not in targets]
     if "/dev" in targets:
         defaults = [mount for mount in defaults if not mount["destination"].startswith("/dev/")]
-    return [*defaults, *_etc(options, host, targets), *(_mount(request) for request in asked)]
+    return [*defaults, *_etc(options, host, targets), *(_mount(request, host) for request in asked)]
 
 
 def _defaults(options: Options, host: HostFacts) -> list[dict[str, Any]]:
@@ -77,12 +77,14 @@ def _etc(options: Options, host: HostFacts, targets: set[str]) -> list[dict[str,
     ]
 
 
-def _mount(request: MountRequest) -> dict[str, Any]:
+def _mount(request: MountRequest, host: HostFacts) -> dict[str, Any]:
+    """A volume keeps the ids of the container's inside, so that containers with other user namespaces agree on them."""
+    kind, source, options = "bind", request.get("path") or request["source"], request["options"]
     if request["type"] == "tmpfs":
-        source, kind = "tmpfs", "tmpfs"
-    else:
-        source, kind = request.get("path") or request["source"], "bind"
-    return {"destination": request["target"], "type": kind, "source": source, "options": request["options"]}
+        kind, source = "tmpfs", "tmpfs"
+    elif request["type"] == "volume" and host.uids:
+        options = [*options, "idmap"]
+    return {"destination": request["target"], "type": kind, "source": source, "options": options}
 
 
 def masked(options: Options, host: HostFacts) -> list[str]:
