@@ -117,11 +117,13 @@ class Root:
             return os.fstat(handle)
 
     def exists(self, path: StrPath) -> bool:
-        """Whether `path` leads to something; a link to nothing does not."""
+        """Whether `path` leads to something; a link to nothing or to itself does not."""
         try:
             self.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return False
+            raise
         return True
 
     def readlink(self, path: StrPath) -> str:

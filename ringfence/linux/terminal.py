@@ -30,8 +30,8 @@ class RawMode:
         self._saved: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._saved = termios.tcgetattr(self._descriptor)
-        mode = termios.tcgetattr(self._descriptor)
+        self._saved = _mode(self._descriptor)
+        mode = _mode(self._descriptor)
         # cfmakeraw(3)
         mode[_INPUT] &= ~(
             termios.IGNBRK
@@ -47,13 +47,13 @@ class RawMode:
         mode[_LOCAL] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
         mode[_CONTROL] = mode[_CONTROL] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
         mode[_CHARACTERS][termios.VMIN], mode[_CHARACTERS][termios.VTIME] = 1, 0
-        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
+        _set_mode(self._descriptor, mode)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._saved)
+        _set_mode(self._descriptor, self._saved)
 
 
 def window_size(descriptor: int) -> tuple[int, int]:
@@ -80,3 +80,17 @@ def open_pty(multiplexer: str = "/dev/ptmx") -> tuple[FileDescriptor, FileDescri
     except BaseException:
         master.close()
         raise
+
+
+def _mode(descriptor: int) -> list[Any]:
+    try:
+        return termios.tcgetattr(descriptor)
+    except termios.error as error:  # which is no OSError, though it carries an errno
+        raise OSError(*error.args) from error
+
+
+def _set_mode(descriptor: int, mode: list[Any]) -> None:
+    try:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, mode)
+    except termios.error as error:
+        raise OSError(*error.args) from error
