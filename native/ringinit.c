@@ -179,15 +179,14 @@ static void remove_cgroups(void) {
     }
 }
 
-/* The runtime actor's way out: kill what was cloned, remove what was made, report. Only this process does so. */
-static void undo_and_exit(void) {
+/* The runtime actor's way out: kill what was cloned and remove what was made; the report goes last, when nothing is left. */
+static void undo(void) {
     if (child > 0) {
         kill(child, SIGKILL);
         while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {}
     }
     remove_cgroups();
     while (made_file_count) unlink(made_files[--made_file_count]);
-    _exit(1);
 }
 
 static void fail_as(int error, const char *format, ...) {
@@ -200,8 +199,9 @@ static void fail_as(int error, const char *format, ...) {
         send_error(report_fd, 'E', current, error, what);
         _exit(1);
     }
+    undo();
     send_error(control_fd, '!', current, error, what);
-    undo_and_exit();
+    _exit(1);
 }
 #define fail(...) fail_as(errno, __VA_ARGS__)
 
@@ -682,8 +682,9 @@ static char await_container(void) {
         }
         if (last == 'E') {
             message[0] = '!';
+            undo();
             (void)!send(control_fd, message, (size_t)n, MSG_NOSIGNAL);
-            undo_and_exit();
+            _exit(1);
         }
         if (last == 'X') continue; /* then comes the end of the socket: execve closed it */
         return last;
@@ -1597,6 +1598,7 @@ static void run(void) {
             current = (int)n;
             cursor = at + sizeof op;
             if ((int32_t)n == head.fault) {
+                if (head.fault_errno < 0 && self == CONTAINER) _exit(137); /* pid 1 cannot be killed from within */
                 if (head.fault_errno < 0) { kill(getpid(), -head.fault_errno); pause(); }
                 fail_as(head.fault_errno, "injected fault");
             }
