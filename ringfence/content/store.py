@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 
 from ringfence.errors import Conflict, Corrupt, Denied, Failed, NotFound
 from ringfence.oci.digest import CHUNK, Digest, VerifyingReader, hasher
@@ -19,6 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
     from typing import BinaryIO
+
+    from ringfence.oci.digest import Source
+
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of fcntl(2): type, whence, start, length, pid
 
 
 class Blob:
@@ -34,7 +39,7 @@ class Blob:
         return f"Blob({str(self.digest)!r}, {self.size})"
 
 
-def chunks(file: BinaryIO | VerifyingReader) -> Iterator[bytes]:
+def chunks(file: Source) -> Iterator[bytes]:
     """What is left of `file`, in pieces."""
     while data := file.read(CHUNK):
         yield data
@@ -167,6 +172,11 @@ class ContentStore:
         lock = os.path.join(self._root, "lock")
         return _Lock(lock, fcntl.LOCK_EX) if wait else _TryLock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def turn(self, digest: str) -> _Turn:
+        """A context in which no other process or thread has its turn at the same digest: for work to be done once."""
+        self._prepare()
+        return _Turn(os.path.join(self._root, "turns"), Digest(digest))
+
     def collect(self, used: Container[str]) -> list[Blob]:
         """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`."""
         for name in _listdir(self._ingest):
@@ -197,6 +207,26 @@ class _TryLock(_Lock):
             super().__enter__()
         except BlockingIOError:
             raise Conflict("the content store is in use by another process") from None
+
+
+class _Turn:
+    """A lock on one byte of a file that has none, far out at an offset made of the digest: nothing to clean up."""
+
+    def __init__(self, path: str, digest: Digest) -> None:
+        self._path = path
+        self._offset = int(digest.hex[:15], 16)
+        self._file = -1
+
+    def __enter__(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLKW, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, self._offset, 1, 0))
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._file)
 
 
 def _remove(path: str) -> None:

@@ -7,9 +7,15 @@ from ringfence.errors import Corrupt, InvalidInput
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hashlib import _Hash
-    from typing import BinaryIO
+    from typing import Protocol
 
     from _typeshed import ReadableBuffer
+
+    class Source(Protocol):
+        """Bytes in order; b"" at the end."""
+
+        def read(self, size: int, /) -> bytes: ...
+
 
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}  # the registered algorithms
 _HEX = frozenset("0123456789abcdef")
@@ -63,29 +69,41 @@ def printable(text: str) -> str:
     return shown if shown.isprintable() else ascii(shown)[1:-1]
 
 
-class VerifyingReader:
+class HashingReader:
+    """Reads `file`; `hash` and `size` (in bytes) are of what was read so far."""
+
+    def __init__(self, file: Source, algorithm: str = "sha256") -> None:
+        self._file = file
+        self.hash = hasher(algorithm)
+        self.size = 0
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """At most `size` bytes; b"" at the end."""
+        data = self._file.read(size)
+        self.hash.update(data)
+        self.size += len(data)
+        return data
+
+
+class VerifyingReader(HashingReader):
     """Reads `file` and raises Corrupt at its end, or once there is too much, if it is not what was announced.
 
     A caller that stops before the end (`read` returned no b"" yet) has verified nothing.
     """
 
-    def __init__(self, file: BinaryIO, digest: Digest, size: int | None = None) -> None:
-        self._file = file
+    def __init__(self, file: Source, digest: Digest, size: int | None = None) -> None:
+        super().__init__(file, digest.algorithm)
         self._digest = digest
         self._expected = size
-        self._hash = hasher(digest.algorithm)
-        self.size = 0
 
     def read(self, size: int = CHUNK) -> bytes:
         """At most `size` bytes; b"" at the end, which is then known to be right."""
-        data = self._file.read(size)
-        self._hash.update(data)
-        self.size += len(data)
+        data = super().read(size)
         if self._expected is not None and (self.size > self._expected or (not data and self.size < self._expected)):
             amount = "more" if self.size > self._expected else f"only {self.size}"
             raise Corrupt(f"{self._digest}: has {amount} bytes where {self._expected} were announced")
         if not data and size != 0:
-            found = Digest.finish(self._hash)
+            found = Digest.finish(self.hash)
             if found != self._digest:
                 raise Corrupt(f"{self._digest}: the content has digest {found}")
         return data

@@ -201,6 +201,11 @@ def chain_ids(diff_ids: Iterable[str]) -> list[str]:
     return [str(chain_id) for chain_id in chain]
 
 
+def oci_layer(compression: str) -> str:
+    """OCI's media type of a layer with that compression ("" or "none", "gzip", "zstd")."""
+    return OCI_LAYER if compression in ("", "none") else f"{OCI_LAYER}+{compression}"
+
+
 def make_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, Any]:
     """An OCI image manifest."""
     return {
@@ -211,6 +216,6 @@ def make_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str,
     }
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """The bytes of a document that we make: compact, keys as given, so that equal content has equal digests."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,61 @@
+"""From an image's layers to snapshots: each layer becomes a committed snapshot named by its chain ID.
+
+Idempotent, and safe at any instant: a layer is applied to a snapshot of its own, which becomes the committed one in one
+step. What a killed process leaves has a key that begins `unpack-`; `prune.collect` removes it, for it takes the place
+of all leases, and whoever unpacks holds one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.errors import Conflict, Corrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.content.store import ContentStore
+    from ringfence.images.image import Image
+    from ringfence.snapshots import Snapshotter
+
+PREFIX = "unpack-"
+
+
+def unpack(image: Image, content: ContentStore, snapshotter: Snapshotter) -> str:
+    """Make the snapshots of the image's layers that are not there yet; returns the top one's name ("" without layers).
+
+    Corrupt if a layer does not hold what the image config says. Of several processes that unpack the same layer one
+    does the work, the others wait for it.
+    """
+    if not image.chain_ids or snapshotter.exists(image.top):
+        return image.top
+    with content.lease():
+        parent = ""
+        for layer, diff_id, chain_id in zip(image.layers, image.diff_ids, image.chain_ids, strict=True):
+            if not snapshotter.exists(chain_id):
+                with content.turn(chain_id):
+                    if not snapshotter.exists(chain_id):
+                        _unpack_layer(layer.digest, diff_id, chain_id, parent, content, snapshotter)
+            parent = chain_id
+    return image.top
+
+
+def _unpack_layer(
+    digest: str, diff_id: str, chain_id: str, parent: str, content: ContentStore, snapshotter: Snapshotter
+) -> None:
+    from ringfence.layers.apply import apply
+    from ringfence.layers.compression import Decompressor
+
+    key = PREFIX + os.urandom(8).hex()
+    snapshotter.prepare(key, parent)
+    try:
+        with content.open(digest) as file:
+            tree, lowers = snapshotter.upper(key), snapshotter.lowers(key)
+            result = apply(Decompressor(file), tree, snapshotter.whiteouts, lowers)
+        if result.diff_id != diff_id:
+            raise Corrupt(f"layer {digest}: its content has diff ID {result.diff_id}, the image config says {diff_id}")
+        snapshotter.commit(chain_id, key)
+    except Conflict:
+        snapshotter.remove(key)  # another process, which did not wait, was first: its snapshot is as good
+    except BaseException:
+        snapshotter.remove(key, missing_ok=True)
+        raise
