@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import errno
 import os
 import struct
 from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
@@ -80,7 +81,16 @@ def _system_call_number(name: str) -> int | None:
 
 
 def _encoded(path: StrPath | None) -> bytes | None:
-    return None if path is None else os.fsencode(path)
+    """The bytes that the kernel gets; EINVAL for what it could not get whole."""
+    if path is None:
+        return None
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:  # half of a surrogate pair, e.g. out of a JSON file
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    return encoded
 
 
 def _shown(path: StrPath | None) -> str | None:

@@ -80,6 +80,8 @@ def system_call(name: str, architecture: int = 0) -> int | None:
 
     Below -1 is a number that the library made up for a system call that this architecture does not have as such.
     """
+    if not name.isascii() or "\0" in name:
+        return None  # what C would read of it may be another's name
     encoded = name.encode()
     number = _syscall_resolve_name_arch(architecture, encoded) if architecture else _syscall_resolve_name(encoded)
     return None if number == _UNKNOWN else int(number)

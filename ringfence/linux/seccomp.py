@@ -19,6 +19,7 @@ __all__ = [
     "ARCHITECTURES",
     "FLAGS",
     "OPERATORS",
+    "add_rules",
     "cached_filter",
     "compile_filter",
     "flags",
@@ -50,7 +51,7 @@ def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
             token = _libseccomp.architecture(name.removeprefix("SCMP_ARCH_").lower())
             if token and token not in architectures and _add_architecture(filter, token):
                 architectures.append(token)
-        if _add_rules(filter, profile) >= _FEWEST_RULES_FOR_TREE and _libseccomp.version() >= (2, 5, 0):
+        if add_rules(filter, profile) >= _FEWEST_RULES_FOR_TREE and _libseccomp.version() >= (2, 5, 0):
             filter.use_binary_tree()
         program = enosys_for_newer(profile, architectures) + filter.export()
     if len(program) // _INSTRUCTION_SIZE > _MOST_INSTRUCTIONS:
@@ -104,7 +105,7 @@ def _add_architecture(filter: _libseccomp.Filter, token: int) -> bool:
     return True
 
 
-def _add_rules(filter: _libseccomp.Filter, profile: Profile) -> int:
+def add_rules(filter: _libseccomp.Filter, profile: Profile) -> int:
     """Add the rules that change anything, and count them."""
     count = 0
     for rule in profile.rules:

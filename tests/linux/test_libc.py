@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -39,6 +40,13 @@ def test_paths_may_be_str_bytes_or_pathlike_and_need_not_be_unicode() -> None:
     assert os.fsencode(caught.value.filename) == b"/no/\xff"
 
 
+@pytest.mark.parametrize("path", ["/tmp\0/no/such", b"\0", "/\ud800"])
+def test_a_path_that_would_not_arrive_whole_is_refused(path: str | bytes) -> None:
+    with pytest.raises(OSError) as caught:
+        _libc.open_tree(_libc.AT_FDCWD, path, 0)
+    assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, path)
+
+
 def test_a_file_system_context_says_why_it_refused() -> None:
     needs.root()
     context = _libc.fsopen("tmpfs", 1)
@@ -54,7 +62,7 @@ def test_numbers_wider_than_an_int_arrive_whole() -> None:
     """RLIM-sized values were cut to 32 bits by calls without prototypes: openat2 refuses an unknown high flag."""
     with pytest.raises(OSError) as caught:
         _libc.openat2(_libc.AT_FDCWD, "/", os.O_PATH | 1 << 40, 0, 0)
-    assert caught.value.errno == 22
+    assert caught.value.errno == errno.EINVAL
 
 
 def test_a_refused_bpf_program_brings_the_verifiers_words() -> None:
