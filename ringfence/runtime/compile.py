@@ -57,7 +57,9 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_process.attributes(plan, process, facts)
     compile_process.identity(plan, process)
     if process:
-        plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the container's environment")
+        plan.container(
+            "RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the container's environment"
+        )
     if facts.wait:
         plan.container("WAIT", start, reason="created; the program runs when `start` says so")
     elif not process:

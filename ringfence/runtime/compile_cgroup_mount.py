@@ -28,7 +28,9 @@ def mount_cgroups(
     attribute = attributes(options.flags_set) | _COMMON
     if facts.driver is None or requested(spec).get("cgroup") is None:
         empty = ["nr_inodes=1", "mode=0555"]
-        plan.container("MOUNT", "tmpfs", "tmpfs", destination, empty, int(attribute | MountAttr.RDONLY), 0, 0, reason=reason)
+        plan.container(
+            "MOUNT", "tmpfs", "tmpfs", destination, empty, int(attribute | MountAttr.RDONLY), 0, 0, reason=reason
+        )
         return
     outer = None
     for type, source, where, words in facts.driver.mounts():

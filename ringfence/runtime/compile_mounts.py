@@ -1,7 +1,7 @@
 """Plan, mounts: sources are cloned on the host, file systems are made inside, all below the container's root.
 
 A bind source is cloned and given its attributes by the runtime actor, which may see the host; the container actor only
-attaches it. Destinations are resolved by openat2(RESOLVE_IN_ROOT) at the moment of attaching (security: CVE-2021-30465).
+attaches it. Destinations are resolved by openat2(RESOLVE_IN_ROOT) at the moment of attaching (CVE-2021-30465).
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ DEFAULT_LINKS = {
 }
 _FILE_TYPES = {"c": 0o020000, "u": 0o020000, "b": 0o060000, "p": 0o010000}
 _PRIVATE = MountFlag.PRIVATE | MountFlag.REC
-_INSTANCE = {MountFlag.SYNCHRONOUS: "sync", MountFlag.DIRSYNC: "dirsync", MountFlag.LAZYTIME: "lazytime", MountFlag.MANDLOCK: "mand"}  # fmt: skip
+_INSTANCE = {
+    MountFlag.SYNCHRONOUS: "sync",
+    MountFlag.DIRSYNC: "dirsync",
+    MountFlag.LAZYTIME: "lazytime",
+    MountFlag.MANDLOCK: "mand",
+}
 _COPY_UP, _KEEP_MODE = 1, 2
 
 

@@ -20,7 +20,24 @@ if TYPE_CHECKING:
 RLIMITS = {
     name: number
     for number, name in enumerate(
-        "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
+        [
+            "CPU",
+            "FSIZE",
+            "DATA",
+            "STACK",
+            "CORE",
+            "RSS",
+            "NPROC",
+            "NOFILE",
+            "MEMLOCK",
+            "AS",
+            "LOCKS",
+            "SIGPENDING",
+            "MSGQUEUE",
+            "NICE",
+            "RTPRIO",
+            "RTTIME",
+        ]
     )
 }
 SCHEDULERS = {"SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_ISO": 4, "SCHED_IDLE": 5,
@@ -154,7 +171,9 @@ def confine(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
     sets = [mask(process, kind) for kind in ("effective", "permitted", "inheritable", "ambient")]
     filter = facts.seccomp
     if filter is not None and not no_new_privileges:
-        plan.container("SECCOMP", facts.seccomp_flags, filter, -1, reason="linux.seccomp; loading it needs CAP_SYS_ADMIN")
+        plan.container(
+            "SECCOMP", facts.seccomp_flags, filter, -1, reason="linux.seccomp; loading it needs CAP_SYS_ADMIN"
+        )
     plan.container("CAPABILITIES", *sets, reason="process.capabilities")
     if no_new_privileges:
         plan.container("NONEWPRIVS", reason="process.noNewPrivileges")

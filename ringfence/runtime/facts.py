@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Facts:
     """Everything outside of the spec that a plan depends on.
 
-    id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: where it is confined;
-    "" means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
+    id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: its confinement, ""
+    means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
     spec's root.path. `wait`: stop before the program until `start`. `rootless`: no privilege in the initial user
     namespace. `namespaces`: for an exec, (kind, path) of what is to be joined.
     """

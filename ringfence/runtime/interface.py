@@ -42,8 +42,10 @@ class Monitoring:
     `timeout` is in seconds (0: none): the process is killed after it.
     """
 
-    __slots__ = ("attach_socket", "event", "event_file", "exit_command", "exit_file", "health", "log", "stdin", "terminal",
-                 "timeout", "window")  # fmt: skip
+    __slots__ = (
+        *("attach_socket", "event", "event_file", "exit_command", "exit_file", "health"),
+        *("log", "stdin", "terminal", "timeout", "window"),
+    )
 
     def __init__(
         self,
@@ -129,13 +131,11 @@ class Runtime(Protocol):
         On any error nothing is left: no mount, cgroup, process, state directory.
         """
 
-    def exec(
-        self, id: str, process: Mapping[str, Any], monitoring: Monitoring, *, privileged: bool = False
-    ) -> Started:
+    def exec(self, id: str, process: Mapping[str, Any], monitoring: Monitoring, *, privileged: bool = False) -> Started:
         """Execute another `process` (runtime-spec `process` object) in the running container."""
 
     def status(self, id: str) -> dict[str, Any]:
-        """The OCI state: ociVersion, id, status (creating, created, running, paused, stopped), pid, bundle, annotations."""
+        """The OCI state: ociVersion, id, status (creating, created, running, paused, stopped), pid, bundle…"""
 
     def kill(self, id: str, signal: int, *, all: bool = False) -> None:
         """Send `signal` to the init process, or with `all` to every process of its cgroup. Conflict if not running."""
@@ -156,5 +156,4 @@ class Runtime(Protocol):
         """Numbers of its cgroup: see `CgroupDriver.stats`."""
 
     def delete(self, id: str, *, force: bool = False) -> None:
-        """Remove what is left of a stopped container (cgroups, state); with `force` kill it first, and no error if absent."""
-
+        """Remove what is left of a stopped container; with `force` kill it first, and no error if it does not exist."""

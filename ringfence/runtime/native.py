@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ringfence.errors import NotFound
 from ringfence.linux import cgroups
 from ringfence.runtime import compile_hooks, create, delete, exec, hooks, kill, pause, state, update
@@ -41,9 +40,7 @@ class OciRuntime:
                 raise
         return Started(executed.pid, executed.monitor_pid, executed.control)
 
-    def exec(
-        self, id: str, process: Mapping[str, Any], monitoring: Monitoring, *, privileged: bool = False
-    ) -> Started:
+    def exec(self, id: str, process: Mapping[str, Any], monitoring: Monitoring, *, privileged: bool = False) -> Started:
         """See `Runtime.exec`."""
         record = self._record(id)
         frozen = self._frozen(record)
@@ -101,5 +98,3 @@ class OciRuntime:
 
     def _frozen(self, record: state.State) -> bool:
         return bool(record.pid) and self.driver.exists(record.cgroup) and self.driver.frozen(record.cgroup)
-
-

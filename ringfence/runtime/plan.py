@@ -106,9 +106,7 @@ class Plan:
         out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, detach)]
         for operation in self.operations:
             code, kinds, _text = BY_NAME[operation.name]
-            body = b"".join(
-                [_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)]
-            )
+            body = b"".join([_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)])
             out.append(_OPERATION.pack(code, operation.actor, len(body)))
             out.append(body)
         return b"".join(out)

@@ -28,7 +28,9 @@ def update(record: State, driver: CgroupDriver, resources: dict[str, Any]) -> No
             if setting.optional and error.errno in _REFUSALS:
                 continue
             code = error.errno or 0
-            raise Failed(f"{setting.reason}: write {setting.value} to {setting.path}: {error.strerror}", errno=code) from error
+            raise Failed(
+                f"{setting.reason}: write {setting.value} to {setting.path}: {error.strerror}", errno=code
+            ) from error
 
 
 def _write(path: str, value: str) -> None:

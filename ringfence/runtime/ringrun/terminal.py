@@ -1,0 +1,88 @@
+"""ringrun in the foreground: the terminal's two ends, signals passed on, and the process's exit status."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+
+from ringfence.linux import _libc
+from ringfence.linux.terminal import RawMode, set_window_size, window_size
+from ringfence.runtime.kill import send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.runtime.execute import Executed
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_NOT_FORWARDED = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGWINCH, signal.SIGURG, signal.SIGTTOU,
+                  signal.SIGTTIN, signal.SIGTSTP, signal.SIGPIPE}  # fmt: skip
+
+
+def become_subreaper() -> None:
+    """The container's process will be our child when the helper has gone, so that we can wait for it."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def send_master(path: str, master: int) -> None:
+    """Give the terminal's master to whoever listens on --console-socket (runc's docs/terminals.md)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(path)
+        socket.send_fds(connection, [b"/dev/ptmx"], [master])
+    os.close(master)
+
+
+def attend(executed: Executed) -> int:
+    """Pass signals on and wait for the process; with a terminal copy between it and ours. Its exit status."""
+    executed.control.close()
+    forwarded = [number for number in signal.valid_signals() if number not in _NOT_FORWARDED and number < 32]
+    for number in forwarded:
+        signal.signal(number, lambda received, _frame: send(executed.pid, received) and None)
+    if executed.terminal >= 0:
+        _copy(executed.terminal)
+    pid, status = 0, 0
+    while pid != executed.pid:  # the helper itself is our child as well, and hands the process over when it ends
+        pid, status = os.waitpid(-1, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _copy(master: int) -> None:
+    """Until the terminal hangs up: our stdin to it, its output to our stdout, our window's size to its."""
+    stdin, stdout = 0, 1
+    interactive = os.isatty(stdin)
+
+    def resize(*_: object) -> None:
+        set_window_size(master, *window_size(stdin))
+
+    if not interactive:
+        _pump(master, stdin, stdout)
+        return
+    resize()
+    signal.signal(signal.SIGWINCH, resize)
+    with RawMode(stdin):
+        _pump(master, stdin, stdout)
+
+
+def _pump(master: int, stdin: int, stdout: int) -> None:
+    poll = select.poll()
+    poll.register(master, select.POLLIN)
+    poll.register(stdin, select.POLLIN)
+    while True:
+        for descriptor, _events in poll.poll():
+            if descriptor == master:
+                try:
+                    data = os.read(master, 32768)
+                except OSError:  # EIO: the last process has closed the terminal
+                    return
+                if not data:
+                    return
+                sys.stdout.flush()
+                os.write(stdout, data)
+            else:
+                data = os.read(stdin, 32768)
+                if not data:
+                    poll.unregister(stdin)
+                os.write(master, data)
