@@ -124,11 +124,11 @@ class RouteConnection(Connection):
         connect() if namespace is None else namespaces.on_own_thread(connect)
 
     def links(self) -> list[Link]:
-        return _objects(Link, self.dump(GETLINK, _link()))
+        return objects(Link, self.dump(GETLINK, _link()))
 
     def link(self, name: str) -> Link:
         """OSError ENODEV if there is no such link."""
-        return _objects(Link, self.request(GETLINK, 0, _link() + _name(name)))[0]
+        return objects(Link, self.request(GETLINK, 0, _link() + _name(name)))[0]
 
     def new_link(self, name: str, kind: str, mtu: int = 0) -> None:
         """Make a link of a kind that needs no more than a name: "bridge", "ifb", ..."""
@@ -157,14 +157,19 @@ class RouteConnection(Connection):
     def move_link(self, index: int, namespace: int, name: str = "") -> None:
         """Move a link into another network namespace, under a new name if one is given (`%d` in it is a free number).
 
-        It arrives down and without addresses. EEXIST if the name is taken there.
+        It arrives down and without addresses. EEXIST if the name is taken there: asked beforehand, because the kernel
+        finds that out when it has moved the link already.
         """
+        if name:
+            with RouteConnection(namespace) as there:
+                if name in [link.name for link in there.links()]:
+                    raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         attributes = pack_attribute(_IFLA["NET_NS_FD"], int(namespace)) + (_name(name) if name else b"")
         self.request(NEWLINK, 0, _link(index) + attributes)
 
     def addresses(self, index: int = 0) -> list[Address]:
         """All addresses, or those of one link."""
-        found = _objects(Address, self.dump(GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)))
+        found = objects(Address, self.dump(GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)))
         return [address for address in found if index in (0, address.index)]
 
     def new_address(self, index: int, address: str, prefix: int) -> None:
@@ -179,7 +184,7 @@ class RouteConnection(Connection):
         """The routes of both families in one table."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            found += _objects(Route, self.dump(GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)))
+            found += objects(Route, self.dump(GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)))
         return [route for route in found if route.table == table]
 
     def new_route(self, destination: str, prefix: int, *, gateway: str = "", link: int = 0, source: str = "") -> None:
@@ -190,7 +195,7 @@ class RouteConnection(Connection):
         self.request(DELROUTE, 0, _route(destination, prefix, gateway, link, ""))
 
 
-def _objects(kind: type[Object], messages: list[Message]) -> list[Object]:
+def objects(kind: type[Object], messages: list[Message]) -> list[Object]:
     try:
         return [kind(message) for message in messages]
     except (struct.error, KeyError, ValueError, OSError) as error:

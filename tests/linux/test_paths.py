@@ -207,7 +207,7 @@ def test_a_link_swapped_in_meanwhile_does_not_lead_out(tree: Path) -> None:
         finally:
             swapper.kill()
     assert sorted(os.listdir(outside)) == before
-    assert number > 100
+    assert number > 10, "the race was hardly run"
 
 
 def test_rename_can_refuse_and_exchange(tmp_path: Path) -> None:
