@@ -80,7 +80,8 @@ class Launch:
 
     `root` are the mounts of the root filesystem, as a snapshotter returned them (one overlay or one bind); empty: the
     spec's own root.path below `bundle`. `volatile`: the container goes away at exit, so its overlay need not sync.
-    `fault` is for tests: (operation number, errno) makes that operation fail, (n, -signal) kills the executor there.
+    Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
+    (operation number, errno) makes that operation fail, (number, -signal) kills the executor there.
     """
 
     __slots__ = ("bundle", "fault", "id", "monitoring", "root", "spec", "volatile")
@@ -100,7 +101,7 @@ class Launch:
         self.spec = spec
         self.bundle = bundle
         self.root = list(root)
-        self.monitoring = monitoring or Monitoring()
+        self.monitoring = monitoring
         self.volatile = volatile
         self.fault = fault
 
