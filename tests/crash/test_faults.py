@@ -1,0 +1,118 @@
+"""A fault at every operation of a plan: the error names the operation, and nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ringfence.errors import CannotExecute, Failed, RingfenceError
+from ringfence.runtime.interface import Launch, Monitoring
+from ringfence.runtime.native import OciRuntime
+from tests import leaks
+from tests.bundles import Bundle, exec_in
+
+
+def rich(bundle: Bundle, short_directory: Path) -> Launch:
+    """A container whose plan has most kinds of operations: but for a user namespace's, see `mapped`."""
+    source = short_directory / "source"
+    source.mkdir()
+    bundle.shell("true").mount("/source", "bind", source, "rbind", "ro")
+    bundle.mount("/run", "tmpfs", "tmpfs", "mode=755").mount("/etc/motd", "bind", "/etc/os-release", "bind", "ro")
+    linux = bundle.spec["linux"]
+    linux["resources"] |= {"memory": {"limit": 64 << 20}, "cpu": {"shares": 512}, "pids": {"limit": 50}}
+    linux["sysctl"] = {"net.ipv4.ip_forward": "0"}
+    linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"}],
+    }
+    bundle.spec["domainname"] = "example"
+    bundle.spec["process"]["cwd"] = "/tmp"
+    monitoring = Monitoring(
+        attach_socket=str(short_directory / "attach.sock"), exit_file=str(short_directory / "exit.json")
+    )
+    return Launch(bundle.id, bundle.spec, str(bundle.path), monitoring=monitoring)
+
+
+def mapped(bundle: Bundle, short_directory: Path) -> Launch:
+    """The same with a user namespace."""
+    launch = rich(bundle, short_directory)
+    ids = [{"containerID": 0, "hostID": 1_000_000, "size": 65536}]
+    launch.spec["linux"] |= {"uidMappings": ids, "gidMappings": ids}
+    launch.spec["linux"]["namespaces"].append({"type": "user"})
+    short_directory.chmod(0o755)
+    subprocess.run(["chown", "-R", "1000000:1000000", bundle.rootfs], check=True)
+    return launch
+
+
+kinds = pytest.mark.parametrize("kind", [rich, mapped])
+
+
+@kinds
+def test_an_operation_that_fails_is_named_and_all_before_it_is_undone(
+    kind: Callable[[Bundle, Path], Launch], bundle: Bundle, runtime: OciRuntime, short_directory: Path
+) -> None:
+    launch = kind(bundle, short_directory)
+    plan = runtime.plan(launch)
+    assert len(plan.operations) > 80
+    bundle.run(runtime)  # what the first container makes for all: the directory of states, the parent cgroup
+    before = leaks.Census.take(short_directory)
+    for number in range(len(plan.operations)):
+        launch.fault = (number, errno.EXDEV)
+        with pytest.raises((Failed, CannotExecute)) as caught:
+            runtime.start(launch).control.close()
+        assert caught.value.errno == errno.EXDEV, plan.describe(number)
+        notes = "".join(getattr(caught.value, "__notes__", []))
+        assert f"operation {number} of" in notes or isinstance(caught.value, CannotExecute)
+        left = leaks.Census.take(short_directory).since(before)
+        assert left == [], plan.describe(number)
+    leaks.assert_nothing_left(before, files=False)
+
+
+@kinds
+def test_an_executor_that_is_killed_at_an_operation_leaves_nothing_either(
+    kind: Callable[[Bundle, Path], Launch], bundle: Bundle, runtime: OciRuntime, short_directory: Path
+) -> None:
+    """The helper cannot undo anything then; the command that waits for its report does."""
+    launch = kind(bundle, short_directory)
+    plan = runtime.plan(launch)
+    bundle.run(runtime)
+    before = leaks.Census.take(short_directory)
+    for number in range(len(plan.operations)):
+        launch.fault = (number, -signal.SIGKILL)
+        with pytest.raises(RingfenceError):
+            runtime.start(launch).control.close()
+        assert not (Path(runtime.root) / launch.id).exists(), plan.describe(number)
+    leaks.assert_nothing_left(before, files=False)
+
+
+def test_after_a_failed_start_the_same_id_starts(bundle: Bundle, runtime: OciRuntime, short_directory: Path) -> None:
+    launch = rich(bundle, short_directory)
+    for fault in (len(runtime.plan(launch).operations) // 2, len(runtime.plan(launch).operations) - 1):
+        launch.fault = (fault, errno.EIO)
+        with pytest.raises(RingfenceError):
+            runtime.start(launch).control.close()
+    launch.fault = (-1, 0)
+    assert bundle.run(runtime).exit_code == 0
+
+
+def test_a_program_that_cannot_be_executed_leaves_nothing(bundle: Bundle, runtime: OciRuntime) -> None:
+    for program in ("/no/such", "nosuch", "/etc/passwd", "/tmp"):
+        bundle.spec["process"]["args"] = [program]
+        with pytest.raises(CannotExecute):
+            bundle.run(runtime)
+        assert not (Path(runtime.root) / bundle.id).exists()
+
+
+def test_an_exec_that_fails_leaves_the_container_running(bundle: Bundle, runtime: OciRuntime) -> None:
+    bundle.shell("sleep 30").start(runtime)
+    before = runtime.processes(bundle.id)
+    for program in ("/no/such", "nosuch", "/etc/passwd"):
+        with pytest.raises(CannotExecute):
+            exec_in(runtime, bundle, [program])
+    assert runtime.status(bundle.id)["status"] == "running"
+    assert runtime.processes(bundle.id) == before
