@@ -189,15 +189,32 @@ def parse(raw: Mapping[str, Any]) -> Options:
     if "label_file" in values:
         from_files = options_process.labels("--label-file", values.pop("label_file"))
         values["label"] = from_files | values.get("label", {})
+    return _checked(values)
+
+
+def resource_options(raw: Mapping[str, Any], current: Options | None = None) -> Options:
+    """For `update`: the `current` options of a container with `raw` put over them, checked together.
+
+    InvalidInput for an option that a live container cannot change. A number of CPUs replaces a quota, and the reverse.
+    """
+    changed: dict[str, Any] = {}
+    for word, value in raw.items():
+        row = option(word)
+        if not row.update:
+            raise InvalidInput(f"--{row.name}: cannot be changed by update")
+        if value is not None:
+            changed[row.attribute] = row.read(f"--{row.name}", value)
+    kept = dict(current.to_json()) if current else {}
+    if "cpus" in changed:
+        kept.pop("cpu_quota", None)
+        kept.pop("cpu_period", None)
+    elif "cpu_quota" in changed or "cpu_period" in changed:
+        kept.pop("cpus", None)
+    return _checked({**kept, **changed})
+
+
+def _checked(values: dict[str, Any]) -> Options:
     options = Options.from_json(values)
     for check in _CHECKS:
         check(options)
     return options
-
-
-def resource_options(raw: Mapping[str, Any]) -> Options:
-    """Like `parse`, for `update`: only options that a live container can change."""
-    for word in raw:
-        if not option(word).update:
-            raise InvalidInput(f"--{option(word).name}: cannot be changed by update")
-    return parse(raw)

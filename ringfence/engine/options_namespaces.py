@@ -193,6 +193,9 @@ def check(options: Options) -> None:
         if getattr(options, namespace) == "host":
             raise InvalidInput(f"--sysctl: {name} is not allowed with --{namespace} host")
     if options.userns:
+        for name in ("pid", "network"):  # the host's namespaces belong to the host's user namespace
+            if getattr(options, name) == "host":
+                raise InvalidInput(f"--{name}: host cannot be shared with --userns auto")
         for name in ("pid", "ipc", "network"):
             if container_of(getattr(options, name)):
                 raise InvalidInput(f"--{name}: {getattr(options, name)} cannot be joined with --userns auto")

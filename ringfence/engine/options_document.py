@@ -1,0 +1,57 @@
+"""docs/options.md from the table: `python -m ringfence.engine.options_document > docs/options.md`."""
+
+from __future__ import annotations
+
+from ringfence.engine.options import SECTIONS
+from ringfence.engine.options_kinds import Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+HEAD = """\
+# Options of `run` and `create`
+
+Written from the table in `ringfence/engine/options.py` by `python -m ringfence.engine.options_document`; a test keeps
+the two equal. The words are docker's, and so is what they mean. In Python each option is a keyword argument of
+`Engine.run` and `Engine.create`, in snake case (`--memory-swap` is `memory_swap`); a list may be given as a Python
+list, and `env`, `label`, `annotation`, `sysctl`, `log_opt` also as a dict.
+
+Sizes are numbers with an optional unit b, k, m, g, t or p (1024 each); durations are written as `1m30s` or `500ms`.
+"""
+
+
+def markdown() -> str:
+    """The whole document."""
+    parts = [HEAD]
+    for section, options in SECTIONS.items():
+        parts.append(f"\n## {section.capitalize()}\n\n| option | value | default | what it does |\n|---|---|---|---|\n")
+        parts += [_row(option) for option in sorted(options, key=lambda option: option.name)]
+    return "".join(parts)
+
+
+def _row(option: Option) -> str:
+    names = [f"`-{option.short}`"] if option.short else []
+    names += [f"`--{name}`" for name in (option.name, *option.aliases)]
+    text = option.doc + ("; `run` only" if option.run_only else "") + ("; also of `update`" if option.update else "")
+    value = option.metavar + (" (repeatable)" if option.kind == "list" and option.metavar != "list" else "")
+    return f"| {', '.join(names)} | {value} | {_default(option.default)} | {_escape(text)} |\n"
+
+
+def _default(value: Any) -> str:
+    """What a person would type for the default; nothing for an option that is simply off."""
+    if value in (None, False, "", 0, -1) or not value:
+        return ""
+    if isinstance(value, dict):
+        return f"`{value['policy']}`"
+    if value == 64 << 20:
+        return "`64m`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
