@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.cli import stdio
+from ringfence.cli import detach, stdio
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 FLAGS = (
-    Flag("detach-keys", "Keys that detach from the container", kind="value", default="ctrl-p,ctrl-q"),
+    Flag("detach-keys", "Keys that detach from the container", kind="value", default=detach.DEFAULT),
     Flag("no-stdin", "Do not give it our standard input"),
     Flag("sig-proxy", "Pass signals on to the process", default=True),
 )
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
-    container = arguments.operands[0]
+    container, keys = arguments.operands[0], detach.parse(arguments.text("detach-keys"))
     session = engine.attach(container)
     stdin = session.stdin and not arguments.on("no-stdin")
     stdio.check_terminal(stdin=stdin, tty=session.tty)
     if session.tty:
         stdio.redraw(session)
-    return stdio.attach(engine, session, container, stdin=stdin, detach_keys=arguments.text("detach-keys"),
+    return stdio.attach(engine, session, container, stdin=stdin, detach_keys=keys,
                         sig_proxy=arguments.on("sig-proxy") and not session.tty)  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.cli import stdio
+from ringfence.cli import detach, stdio
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import MANY, Verb
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLAGS = (
     Flag("detach", "Run it in the background", "d"),
-    Flag("detach-keys", "Keys that detach from the program", kind="value", default="ctrl-p,ctrl-q"),
+    Flag("detach-keys", "Keys that detach from the program", kind="value", default=detach.DEFAULT),
     Flag("env", "Set an environment variable (NAME=VALUE, or NAME for the caller's value)", "e", "list"),
     Flag("env-file", "Read environment variables from a file", kind="list"),
     Flag("interactive", "Give it our standard input", "i"),
@@ -28,6 +28,7 @@ FLAGS = (
 
 def run(engine: Engine, arguments: Arguments) -> int:
     container, *command = arguments.operands
+    keys = detach.parse(arguments.text("detach-keys"))
     options = {**arguments.options("detach", "detach-keys"), "environ": os.environ}
     if arguments.on("detach"):
         return engine.exec(container, command, detach=True, **options).exit_code
@@ -35,7 +36,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
     engine.container(container)  # an unknown container is told before a missing terminal, as docker does
     stdio.check_terminal(stdin=stdin, tty=tty)
     session = engine.exec_session(container, command, window=stdio.window() if tty else (0, 0), **options)
-    pump = stdio.Pump(session, stdin=stdin, detach_keys=arguments.text("detach-keys"))
+    pump = stdio.Pump(session, stdin=stdin, detach_keys=keys)
     return stdio.conclude(session, pump.run())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.cli import run_options, stdio
+from ringfence.cli import detach, run_options, stdio
 from ringfence.cli.create import create
 from ringfence.cli.exitcodes import BAD_FLAG
 from ringfence.cli.verb import MANY, Verb
@@ -20,11 +20,12 @@ def run(engine: Engine, arguments: Arguments) -> int:
         container.start()
         print(container.id)
         return 0
+    keys = detach.parse(arguments.text("detach-keys"))
     stdio.check_terminal(stdin=stdin, tty=tty)
     container = create(engine, arguments)
     session = engine.launch(container.id, window=stdio.window() if tty else (0, 0))
     return stdio.attach(engine, session, container.id, stdin=stdin, sig_proxy=arguments.on("sig-proxy"),
-                        detach_keys=arguments.text("detach-keys"))  # fmt: skip
+                        detach_keys=keys)  # fmt: skip
 
 
 VERB = Verb(run, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringfence.cli import detach
 from ringfence.cli.each import each
 from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import MANY, Verb
@@ -16,7 +17,7 @@ FLAGS = (
     Flag("attach", "Show what it prints, pass signals on, and end with its exit code", "a"),
     Flag("checkpoint", "Restore from this checkpoint (not built yet)", kind="value", hidden=True),
     Flag("checkpoint-dir", "Where the checkpoint is (not built yet)", kind="value", hidden=True),
-    Flag("detach-keys", "Keys that detach from the container", kind="value", default="ctrl-p,ctrl-q"),
+    Flag("detach-keys", "Keys that detach from the container", kind="value", default=detach.DEFAULT),
     Flag("interactive", "Give it our standard input too", "i"),
 )
 
@@ -35,6 +36,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
 def _attached(engine: Engine, arguments: Arguments) -> int:
     from ringfence.cli import stdio
 
+    keys = detach.parse(arguments.text("detach-keys"))
     container = engine.container(arguments.operands[0])
     settings = container.inspect()["Config"]
     stdin = arguments.on("interactive") and settings["OpenStdin"]
@@ -44,7 +46,7 @@ def _attached(engine: Engine, arguments: Arguments) -> int:
     else:
         session = engine.launch(container.id, window=stdio.window() if settings["Tty"] else (0, 0))
     return stdio.attach(engine, session, container.id, stdin=stdin, sig_proxy=not settings["Tty"],
-                        detach_keys=arguments.text("detach-keys"))  # fmt: skip
+                        detach_keys=keys)  # fmt: skip
 
 
 VERB = Verb(run, "[OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers", FLAGS, (1, MANY))

@@ -12,7 +12,8 @@ import select
 import signal
 import sys
 
-from ringfence.cli import detach, exitcodes
+from ringfence.cli import exitcodes
+from ringfence.cli.detach import Detector
 from ringfence.cli.parser import UsageError
 from ringfence.errors import Conflict, NotFound
 from ringfence.linux import terminal
@@ -45,7 +46,7 @@ def window() -> tuple[int, int]:
 
 
 def attach(
-    engine: Engine, session: Session, container: str, *, stdin: bool, sig_proxy: bool, detach_keys: str = detach.DEFAULT
+    engine: Engine, session: Session, container: str, *, stdin: bool, sig_proxy: bool, detach_keys: bytes
 ) -> int:
     """Pump until the exit of the container, clean up as its owner if we are, and return the exit code to end with."""
     kill = (lambda number: engine.kill(container, signal=str(number))) if sig_proxy else None
@@ -63,12 +64,13 @@ def conclude(session: Session, left: int | None) -> int:
 class Pump:
     """One attachment. `stdin`: ours goes to the program. `kill`, if signals are to be passed on, sends one to it."""
 
-    def __init__(self, session: Session, *, stdin: bool, detach_keys: str = detach.DEFAULT,
-                 kill: Callable[[int], None] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, session: Session, *, stdin: bool, detach_keys: bytes, kill: Callable[[int], None] | None = None
+    ) -> None:
         self._session = session
         self._stdin = stdin
         self._kill = kill
-        self._detector = detach.Detector(detach.parse(detach_keys) if session.tty else b"")
+        self._detector = Detector(detach_keys if session.tty else b"")
         self._pending = b""
         self._at_end = not stdin
         self._closing = False
