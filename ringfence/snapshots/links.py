@@ -18,8 +18,9 @@ import fcntl
 import os
 
 from ringfence.errors import Conflict, InvalidInput, NotFound
+from ringfence.linux.trees import remove_tree, unless_gone
 from ringfence.snapshots import Snapshot, Usage
-from ringfence.snapshots.trees import disk_usage, remove_tree, unless_gone
+from ringfence.snapshots.trees import disk_usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

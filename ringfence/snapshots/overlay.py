@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OverlaySnapshotter(LinkedSnapshots):
-    """With `userxattr`, whiteouts and opaque marks are `user.overlay.*` attributes, which any mounter may set.
+    """With `userxattr` opaque marks are `user.overlay.*` attributes, which an unprivileged mounter may set and read.
 
     Raises InvalidInput for a data directory whose path the lowerdir option could not hold.
     """

@@ -1,4 +1,4 @@
-"""Whole directory trees of snapshots: removed, measured, copied. None is in use by a container meanwhile."""
+"""Whole directory trees of snapshots: measured and copied. None is in use by a container meanwhile."""
 
 from __future__ import annotations
 
@@ -9,71 +9,7 @@ import stat
 
 from ringfence.snapshots import Usage
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_DEPTH = 64
-"""Open descriptors and stack frames of `remove_tree`; containers can make trees deeper than PATH_MAX."""
 _FICLONE = 0x40049409  # linux/fs.h
-
-
-def remove_tree(path: str) -> None:
-    """Remove `path` and all below it, however deep, following no symlink; already gone, or going, is fine."""
-    try:
-        top = os.open(path, _DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        while _empty(top, top, 0):
-            pass
-    finally:
-        os.close(top)
-    unless_gone(os.rmdir, path)
-
-
-def _empty(directory: int, top: int, depth: int) -> bool:
-    """Empty a directory; True if deeper ones were put into `top` for another round."""
-    again = False
-    with os.scandir(directory) as entries:
-        for entry in list(entries):
-            name = entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                unless_gone(os.unlink, name, dir_fd=directory)
-                continue
-            if depth == _MAX_DEPTH:
-                unless_gone(os.rename, name, os.urandom(8).hex(), src_dir_fd=directory, dst_dir_fd=top)
-                again = True
-                continue
-            try:
-                child = _open_directory(name, directory)
-            except FileNotFoundError:
-                continue
-            try:
-                again |= _empty(child, top, depth + 1)
-            finally:
-                os.close(child)
-            unless_gone(os.rmdir, name, dir_fd=directory)
-    return again
-
-
-def _open_directory(name: str, parent: int) -> int:
-    try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
-    except PermissionError:  # overlay's work/work has mode 0, and rootless we are not above modes
-        os.chmod(name, 0o700, dir_fd=parent)
-        return os.open(name, _DIRECTORY, dir_fd=parent)
-
-
-def unless_gone(call: Callable[..., object], *arguments: Any, **options: Any) -> bool:
-    """Do `call`; False if what it is about is not there, because another process removes the same tree."""
-    try:
-        call(*arguments, **options)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def disk_usage(path: str) -> Usage:

@@ -1,0 +1,180 @@
+"""Applying a layer: the tar of an image's layer written into a directory tree, with what it deletes.
+
+image-spec, layer.md, "Whiteouts": `.wh.NAME` deletes NAME, `.wh..wh..opq` all of its directory, both only what lower
+layers have, wherever in the archive they stand. How that is written depends on the snapshotter: see `Whiteouts`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from ringfence.errors import Failed, InvalidInput
+from ringfence.layers.lower import Lower
+from ringfence.layers.tar import CHARACTER_DEVICE
+from ringfence.layers.tar_reader import TarReader
+from ringfence.layers.target import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from ringfence.layers.tar_reader import Source
+    from ringfence.layers.target import Directory
+
+    Whiteouts = Literal["overlay", "userxattr", "remove"]
+
+_PREFIX = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_AUFS = b".wh..wh."
+"""Other names with this prefix are bookkeeping of AUFS, of which the format comes."""
+
+OPAQUE_XATTRS = {"overlay": "trusted.overlay.opaque", "userxattr": "user.overlay.opaque", "remove": ""}
+"""The mark of an opaque directory (kernel, overlayfs.rst); a whiteout is a character device 0:0 in both styles."""
+
+
+class ApplyResult:
+    """`diff_id`: the digest of the uncompressed archive, "sha256:…"; `size`: its bytes; `skipped`: one line for each
+    attribute or device that the file system or our privileges refused."""
+
+    __slots__ = ("diff_id", "size", "skipped")
+
+    def __init__(self, diff_id: str, size: int, skipped: list[str]) -> None:
+        self.diff_id = diff_id
+        self.size = size
+        self.skipped = skipped
+
+
+def apply(
+    stream: Source, target: int | str, whiteouts: Whiteouts = "overlay", lowers: Sequence[str] = ()
+) -> ApplyResult:
+    """Apply the uncompressed tar `stream` to the directory `target` (its path or an open descriptor).
+
+    `whiteouts` says what `target` is: the upper directory of an overlay, whose lower directories are `lowers` (top
+    first), or with "remove" the whole tree. Raises Corrupt for a malformed or impossible archive and Failed if the
+    system refuses, e.g. on a full disk; `target` is then good for nothing but removal.
+    """
+    if whiteouts not in OPAQUE_XATTRS:
+        raise InvalidInput(f"unknown kind of whiteouts {whiteouts!r}", hint=f"there are: {', '.join(OPAQUE_XATTRS)}")
+    root = target if isinstance(target, int) else os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        source = Digesting(stream)
+        lower = Lower(lowers, userxattr=whiteouts == "userxattr")
+        tree = Target(root, lower=lower, opaque_xattr=OPAQUE_XATTRS[whiteouts])
+        try:
+            _apply(TarReader(source), tree, _STYLES[whiteouts])
+        finally:
+            tree.close()
+            lower.close()
+    finally:
+        if root is not target:
+            os.close(root)
+    return ApplyResult(f"sha256:{source.hash.hexdigest()}", source.size, tree.skipped)
+
+
+def _apply(reader: TarReader, tree: Target, style: _Style) -> None:
+    name = b""
+    try:
+        for member in reader:
+            name = member.name
+            if b".wh." in name and _special(name, reader, tree, style):
+                continue
+            if member.type == CHARACTER_DEVICE and member.major == member.minor == 0:
+                # overlay's own form, in archives made of an upper directory
+                _hide(name, reader, tree, style)
+                continue
+            tree.add(member, reader)
+        tree.finish()
+    except OSError as error:
+        entry = f", entry {name.decode(errors='backslashreplace')!r}" if name else ""
+        raise Failed(f"cannot apply layer{entry}: {error.strerror}", errno=error.errno or 0) from error
+
+
+def _special(name: bytes, reader: TarReader, tree: Target, style: _Style) -> bool:
+    """Do what a name with the prefix asks for; False if it only looks like one."""
+    *parents, last = name.rstrip(b"/").split(b"/")
+    if last == _OPAQUE:
+        style.make_opaque(tree, tree.parent(b"/".join(parents), reader))
+    elif last.startswith(_AUFS) or any(parent.startswith(_AUFS) for parent in parents):
+        pass
+    elif any(parent.startswith(_PREFIX) for parent in parents) or last in (_PREFIX, _PREFIX + b".", _PREFIX + b".."):
+        raise reader.corrupt("it deletes nothing: a name must follow .wh.")
+    elif last.startswith(_PREFIX):
+        _hide(b"/".join((*parents, last.removeprefix(_PREFIX))), reader, tree, style)
+    else:
+        return False
+    return True
+
+
+def _hide(path: bytes, reader: TarReader, tree: Target, style: _Style) -> None:
+    parent_path, _, name = path.rpartition(b"/")
+    if name in (b"", b".", b".."):
+        raise reader.corrupt("its name is none that a file can have")
+    parent = tree.parent(parent_path, reader)
+    style.hide(tree, parent, name)
+
+
+class _Style:
+    """How deletions are written into the tree of an overlay's upper directory."""
+
+    def hide(self, tree: Target, parent: Directory, name: bytes) -> None:
+        """Hide what lower layers have at `name`; what this layer has made there stays."""
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent.fd)
+        except FileExistsError:
+            if stat.S_ISDIR(os.stat(name, dir_fd=parent.fd, follow_symlinks=False).st_mode):
+                tree.hide_below(parent, name)
+
+    def make_opaque(self, tree: Target, directory: Directory) -> None:
+        """Hide what lower layers have in the directory."""
+        if directory.path:
+            tree.make_opaque(directory)
+        else:  # overlay ignores the mark on its root
+            for name in tree.lower_names():
+                self.hide(tree, directory, name)
+
+
+class _RemovingStyle(_Style):
+    """The tree has the lower layers' files in it: what they have is what this layer has not made."""
+
+    def hide(self, tree: Target, parent: Directory, name: bytes) -> None:
+        path = parent.path + b"/" + name
+        if path not in tree.made:
+            tree.remove(parent, name)
+        elif directory := tree.reach(path):
+            with directory:
+                self.make_opaque(tree, directory)
+
+    def make_opaque(self, tree: Target, directory: Directory) -> None:
+        pending = [directory.path]
+        while pending:
+            below = tree.reach(pending.pop())
+            if below is None:
+                continue
+            with below:
+                for name in os.listdir(below.fd):
+                    path = below.path + b"/" + os.fsencode(name)
+                    if path in tree.made:
+                        pending.append(path)
+                    else:
+                        tree.remove(below, os.fsencode(name))
+
+
+_STYLES = {"overlay": _Style(), "userxattr": _Style(), "remove": _RemovingStyle()}
+
+
+class Digesting:
+    """A stream that takes the digest of what passes through it."""
+
+    def __init__(self, stream: Source) -> None:
+        self._stream = stream
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size)
+        self.hash.update(data)
+        self.size += len(data)
+        return data
