@@ -24,7 +24,7 @@ lint: setup
 	$(VENV)/bin/mypy
 
 bench: setup
-	$(PYTHON) -m benchmarks
+	$(PYTHON) -m bench
 
 # An editable install, so that the tree that is tested is the tree that is read.
 $(VENV)/installed: pyproject.toml setup.py bin/ringfence bin/ringrun | $(PYTHON)

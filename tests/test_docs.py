@@ -100,7 +100,7 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
 @every_document
 def test_paths_of_files_named_in_the_text_exist(document: Path) -> None:
     """Names in backticks that begin with a folder of ours: a renamed module must be renamed in the documents too."""
-    named = re.findall(r"`((?:ringfence|tests|native|docs|tools|demo|bin|benchmarks)/[\w./-]+)`", _prose(document))
+    named = re.findall(r"`((?:ringfence|tests|native|docs|tools|demo|bin|bench)/[\w./-]+)`", _prose(document))
     planned = set(re.findall(r"`([\w./-]+)` \(planned\)", _prose(document)))
     assert [name for name in named if name not in planned and not (PROJECT / name).exists()] == []
 
