@@ -180,11 +180,10 @@ def attach_nowhere(mount: Mount) -> FileDescriptor:
     """
     options = parse_options(mount.options)
     if MountFlag.BIND in options.flags_set or mount.type == "bind":
-        recursive = MountFlag.REC in options.flags_set
-        tree = open_tree(mount.source, OpenTree.CLONE | (OpenTree.RECURSIVE if recursive else 0))
+        below = OpenTree.RECURSIVE if MountFlag.REC in options.flags_set else OpenTree(0)
+        tree = open_tree(mount.source, OpenTree.CLONE | below)
         set = attributes(options.flags_set)
     else:
-        recursive = False
         tree = _new_instance(mount, options)
         set = MountAttr(0)
     try:
@@ -199,19 +198,19 @@ def attach_nowhere(mount: Mount) -> FileDescriptor:
 
 def _new_instance(mount: Mount, options: ParsedOptions) -> FileDescriptor:
     with fsopen(mount.type) as context:
-        if mount.source:
-            fsconfig_string(context, "source", mount.source)
         try:
+            if mount.source:
+                fsconfig_string(context, "source", mount.source)
             for key, value in _settings(mount.type, options):
                 if value is None:
                     fsconfig_flag(context, key)
                 else:
                     fsconfig_string(context, key, value)
+            fsconfig_create(context)  # where overlayfs before 6.5 finds out about keys that it does not know
         except OSError as error:
             if error.errno == errno.EINVAL and any(_too_long(word) for word in options.data):
                 return _new_instance_elsewhere(mount, options)
             raise
-        fsconfig_create(context)
         return fsmount(context, attributes(options.flags_set))
 
 
