@@ -1470,10 +1470,10 @@ static void monitor(void) {
         if (pipes[2] >= 0 && pump(&pipes[2], 1) > 0) more = 1;
         if (!more && !any_owing()) break;
     }
-    remove_cgroups();
-    if (*watch.socket) unlink(watch.socket);
     record[0] = 'X';
     broadcast(record, (int)strlen(record));
+    if (*watch.socket) unlink(watch.socket);
+    remove_cgroups(); /* while the owner, told already, cleans up its own side */
     while (any_owing()) watch_once(signals, -1);
     if (watch.exit_command[0]) {
         input_size = 0;
@@ -1646,8 +1646,6 @@ int main(int argc, char **argv) {
     memset(slot, -1, sizeof slot);
     sigprocmask(SIG_SETMASK, NULL, &original_mask);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody may look into us while we join a container (CVE-2016-9962) */
-    pid_t pid = fork();
-    if (pid) _exit(pid < 0 ? 71 : 0); /* nobody's child: the caller has nothing to reap later */
     if (!head.detach) setsid();
     umask(0);
     run();

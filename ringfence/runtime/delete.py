@@ -32,7 +32,6 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:
         record.require("delete")
-    wait(record.monitor_pid, 1.0)  # it removes the cgroups as well: no two at the same
     if record.cgroup and driver.exists(record.cgroup):
         if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
             driver.kill(record.cgroup, signal.SIGKILL)

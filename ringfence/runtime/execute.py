@@ -65,11 +65,22 @@ def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> 
     actions += [(os.POSIX_SPAWN_DUP2, memory, plan_fd), (os.POSIX_SPAWN_DUP2, control, control_fd)]
     actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n in range(len(preserve))]
     arguments = ["ringinit", str(plan_fd), str(control_fd)]
-    pid = os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions)
-    _, status = os.waitpid(pid, 0)
-    if status:
-        code = os.waitstatus_to_exitcode(status)
-        raise Failed(f"ringinit could not read the plan (status {code})")
+    _reap()
+    _monitors.append(os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions))
+
+
+_monitors: list[int] = []
+
+
+def _reap() -> None:
+    """Monitors are our children while we live: take leave of those that have ended, so that none stays a zombie."""
+    for pid in list(_monitors):
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        except ChildProcessError:
+            pass  # the program that uses us waits for all children itself
+        _monitors.remove(pid)
 
 
 def _report(plan: Plan, control: socket.socket) -> Executed:

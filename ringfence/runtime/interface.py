@@ -110,7 +110,7 @@ class Started:
     """A running process: its pid in this pid namespace, its monitor's, and the control socket (attach protocol).
 
     Closing `control` leaves the container running. The caller that stays until the exit is its owner: it reads up to
-    the `X` message, cleans up and sends `D`. The monitor is nobody's child: there is nothing to reap.
+    the `X` message, cleans up and sends `D`. The monitor is our child only in form: the next start takes leave of it.
     """
 
     __slots__ = ("control", "monitor_pid", "pid")

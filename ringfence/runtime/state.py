@@ -145,13 +145,20 @@ def identifiers(root: str) -> list[str]:
 
 
 def remove(directory: str) -> None:
-    """Remove a record; its state.json goes first, so that a half removed one is seen as none."""
-    for name in ("state.json", START_SOCKET, PID_FILE):
+    """Remove a record; its state.json goes first, so that a half removed one is seen as none.
+
+    The monitor may be removing its socket at the same moment: what has gone already is as good.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in sorted(names, key=lambda name: name != "state.json"):
         try:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:
             continue
-    shutil.rmtree(directory)
+    os.rmdir(directory)
 
 
 def waiting(directory: str) -> bool:
