@@ -11,7 +11,7 @@ import os
 
 from ringfence.errors import InvalidInput, NotFound
 from ringfence.oci.runtime_spec_fields import CAPABILITY_SETS, PROCESS, SPEC
-from ringfence.oci.shape import any_object, parse_json, quote, render, require
+from ringfence.oci.shape import any_object, parse_json, quote, record, render, require
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,21 +24,22 @@ _NEWEST = (1, 3)
 
 # Namespaced sysctls and the namespace that keeps the rest of the machine out of reach of a write (J05).
 _SYSCTLS = {
-    "kernel.msgmax": "ipc",
-    "kernel.msgmnb": "ipc",
-    "kernel.msgmni": "ipc",
-    "kernel.msg_next_id": "ipc",
-    "kernel.sem": "ipc",
-    "kernel.sem_next_id": "ipc",
-    "kernel.shmall": "ipc",
-    "kernel.shmmax": "ipc",
-    "kernel.shmmni": "ipc",
-    "kernel.shm_next_id": "ipc",
-    "kernel.shm_rmid_forced": "ipc",
-    "kernel.hostname": "uts",
-    "kernel.domainname": "uts",
+    "kernel/msgmax": "ipc",
+    "kernel/msgmnb": "ipc",
+    "kernel/msgmni": "ipc",
+    "kernel/msg_next_id": "ipc",
+    "kernel/sem": "ipc",
+    "kernel/sem_next_id": "ipc",
+    "kernel/shmall": "ipc",
+    "kernel/shmmax": "ipc",
+    "kernel/shmmni": "ipc",
+    "kernel/shm_next_id": "ipc",
+    "kernel/shm_rmid_forced": "ipc",
+    "kernel/hostname": "uts",
+    "kernel/domainname": "uts",
 }
-_SYSCTL_PREFIXES = {"fs.mqueue.": "ipc", "net.": "network", "user.": "user"}
+_SYSCTL_DIRECTORIES = {"fs/mqueue/": "ipc", "net/": "network", "user/": "user"}
+_PROCESS_ALONE = record({"process": PROCESS})
 _ACTIONS_WITH_ERRNO = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 
 
@@ -81,7 +82,7 @@ def check(spec: Spec) -> list[str]:
 
 def check_process(process: dict[str, Any]) -> list[str]:
     """Check a `process` object on its own, as `exec --process FILE` gets one; as `check` does."""
-    require(process, PROCESS, "process")
+    require({"process": process}, _PROCESS_ALONE)
     warnings: list[str] = []
     _check_process(process, "process", warnings)
     return warnings
@@ -228,12 +229,9 @@ def _check_sysctls(linux: Spec, namespaces: dict[str, str]) -> None:
     """Only keys that a namespace of the container contains: any other would change the host (J05)."""
     for key in _part(linux, "sysctl"):
         where = render(("linux", "sysctl", key))
-        dotted = _dotted(key)
-        parts = dotted.split(".")
-        if not all(parts):
-            raise InvalidInput(f"{where}: is not the name of a sysctl")
-        namespace = _SYSCTLS.get(dotted) or next(
-            (kind for prefix, kind in _SYSCTL_PREFIXES.items() if dotted.startswith(prefix)), None
+        path = sysctl_path(key)
+        namespace = _SYSCTLS.get(path) or next(
+            (kind for directory, kind in _SYSCTL_DIRECTORIES.items() if path.startswith(directory)), None
         )
         if namespace is None:
             raise InvalidInput(f"{where}: is not a namespaced sysctl")
@@ -241,12 +239,19 @@ def _check_sysctls(linux: Spec, namespaces: dict[str, str]) -> None:
             raise InvalidInput(f"{where}: needs a {namespace} namespace in linux.namespaces")
 
 
-def _dotted(key: str) -> str:
-    """sysctl(8) takes `net/ipv4/conf/eth0.1/forwarding` too: the first separator seen is the separator."""
+def sysctl_path(key: str) -> str:
+    """The path below /proc/sys of `net.ipv4.ip_forward`, or of `net/ipv4/conf/eth0.1/forwarding`; InvalidInput if none.
+
+    As in sysctl(8) the first separator is the separator, and the other of the two then stands for it inside a name.
+    """
     slash, dot = key.find("/"), key.find(".")
     if slash >= 0 and (dot < 0 or slash < dot):
-        return key.replace(".", "\0").replace("/", ".")
-    return key
+        names = key.split("/")
+    else:
+        names = [name.replace("/", ".") for name in key.split(".")]
+    if any(name in ("", ".", "..") for name in names) or "\0" in key:
+        raise InvalidInput(f"{render(('linux', 'sysctl', key))}: is not the name of a sysctl")
+    return "/".join(names)
 
 
 def _check_seccomp(seccomp: Spec) -> None:
