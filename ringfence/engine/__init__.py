@@ -139,8 +139,8 @@ class Engine:
             input: bytes | None = None, **options: object) -> RunResult | Container:  # fmt: skip
         """Create and start. In the foreground: wait and return RunResult(exit_code, stdout, stderr, id) (bytes).
 
-        With `detach` return the running container's handle. `input` is fed to its stdin (implies interactive). A
-        program that cannot be executed raises CannotExecute, and what was made is removed.
+        With `detach` return the running container's handle. `input` is fed to its stdin (implies interactive). If its
+        program cannot be executed, CannotExecute; the container then stays in state created, unless `rm`.
         """
         from ringfence.engine import run as verb
 

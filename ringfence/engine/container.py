@@ -72,8 +72,9 @@ class Container:
     def wait(self, *, timeout: float | None = None) -> int:
         return self.engine.wait(self.id, timeout=timeout)
 
-    def exec(self, command: Sequence[str], *, input: bytes | None = None, **options: object) -> RunResult:
-        return self.engine.exec(self.id, command, input=input, **options)
+    def exec(self, command: Sequence[str], *, detach: bool = False, input: bytes | None = None,
+             **options: object) -> RunResult:  # fmt: skip
+        return self.engine.exec(self.id, command, detach=detach, input=input, **options)
 
     def logs(self, *, follow: bool = False, tail: int | str = "all") -> Iterator[LogLine]:
         return self.engine.logs(self.id, follow=follow, tail=tail)

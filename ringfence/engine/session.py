@@ -1,8 +1,8 @@
 """A session: one program's stdio and exit, over a monitor's socket (the attach protocol).
 
-Each message is one type byte and a payload of at most 32 KiB. From the monitor: `O` and `E` output, `P` the pid once the
-program is executed, `X` the exit record (the last one), `!` a start that failed (the last one). To the monitor: `I` stdin,
-`C` end of stdin, `R` a window size, `D` the owner has cleaned up.
+Each message is one type byte and a payload of at most 32 KiB. From the monitor: `O` and `E` output, `P` the pid once
+the program is executed, `X` the exit record (the last one), `!` a start that failed (the last one). To the monitor:
+`I` stdin, `C` end of stdin, `R` a window size, `D` the owner has cleaned up.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class Session:
             pass
         code: int = self.exit_record["exit_code"] if self.exit_record else LOST
         if self._at_exit is not None:
+            self._tell(b"D")  # first, for removing waits for the monitor; if we are killed, the next command removes
             self._at_exit()
             self._at_exit = None
-            self._tell(b"D")
         self.close()
         return code
 

@@ -1,0 +1,187 @@
+"""create: reserve a record, give it a snapshot of its image, and mark it complete; each step can be rolled back."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ringfence.engine import events, names, repair, spec_process
+from ringfence.engine.container import Container
+from ringfence.engine.lock import Lock
+from ringfence.engine.options import parse
+from ringfence.engine.records import CREATED, ContainerRecord
+from ringfence.errors import Conflict, InvalidInput, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ringfence.engine import Engine
+    from ringfence.engine.options import Options
+    from ringfence.images.image import Image
+
+EMBEDDED = "host"
+"""The image that is made from this machine's own programs when it is first asked for."""
+ATTEMPTS = 8
+
+
+def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[str, object]) -> Container:
+    """See Engine.create."""
+    options = parse(raw)
+    record, lock = reserve(engine, image, command, options)
+    with lock:
+        engine.records.mark(record, CREATED)
+        events.emit_container(engine, record, "create")
+    return Container(engine, record)
+
+
+def reserve(engine: Engine, image: str, command: Sequence[str] | None,
+            options: Options) -> tuple[ContainerRecord, Lock]:  # fmt: skip
+    """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it."""
+    found = find_image(engine, image, options)
+    record = describe(found, image, command, options)
+    lock = Lock(engine, record.id, make=True)
+    lock.take()
+    try:
+        if options.cidfile:
+            _write_cidfile(options.cidfile, record.id)
+        _reserve_name(engine, record, options)
+        try:
+            from ringfence.images.unpack import unpack
+
+            unpack(found, engine.content, engine.snapshots)
+            engine.snapshots.prepare(record.id, record.parent)
+            _resolve_mounts(engine, record, options)
+        except BaseException:
+            from ringfence.engine import rm
+
+            rm.remove(engine, record, volumes=True, announce=False)
+            raise
+    except BaseException:
+        _forget(engine, record, options)
+        lock.release()
+        raise
+    return record, lock
+
+
+def describe(image: Image, name: str, command: Sequence[str] | None, options: Options) -> ContainerRecord:
+    """The record of a container of that image, with nothing done yet."""
+    config = image.config.get("config") or {}
+    return ContainerRecord(
+        names.new_id(),
+        options.name,
+        time.time_ns(),
+        image=name,
+        image_id=image.id,
+        image_config=config,
+        parent=image.top,
+        args=spec_process.arguments(options, image.config, _command(command)),
+        options={key: value for key, value in options.to_json().items() if key not in ("rm", "name", "detach")},
+        labels={**(config.get("Labels") or {}), **options.label},
+        auto_remove=options.rm,
+    )
+
+
+def find_image(engine: Engine, name: str, options: Options) -> Image:
+    """The image; the embedded one is made if it is not there. NotFound otherwise: there are no registries yet."""
+    try:
+        image = engine.image_store.get(name)
+    except NotFound as error:
+        if name.removesuffix(":latest") != EMBEDDED or options.pull == "never":
+            raise NotFound(error.what, hint="registries are not built yet: load or import it, or use host") from None
+        from ringfence.images import host
+
+        image = host.ensure(engine.image_store)
+    if options.platform:
+        _check_platform(image, name, options.platform)
+    return image
+
+
+def _command(command: Sequence[str] | None) -> Sequence[str]:
+    if isinstance(command, str):
+        raise InvalidInput("command: must be a list of arguments", hint='["sh", "-c", "..."] for a shell command')
+    return list(command or ())
+
+
+def _check_platform(image: Image, name: str, platform: str) -> None:
+    from ringfence.oci.platform import Platform
+
+    wanted, found = Platform.parse(platform), Platform.of(image.config)
+    if (wanted.os, wanted.architecture) != (found.os, found.architecture):
+        raise NotFound(f"no such image: {name} for {platform}", hint=f"it is for {found}")
+
+
+def _reserve_name(engine: Engine, record: ContainerRecord, options: Options) -> None:
+    """Write the record under the name asked for, or under a new one; with --userns auto also take its ids."""
+    from ringfence.content.database import transaction
+
+    for attempt in range(ATTEMPTS):
+        record.name = options.name or names.new_name(attempt)
+        try:
+            if not options.userns:
+                engine.records.add(record)
+                return
+            from ringfence.engine import userns
+
+            with transaction(engine.database):
+                record.uids, record.gids = userns.allocate(engine.records.all(), options)
+                engine.records.add(record)
+            return
+        except Conflict:
+            if options.name:
+                if attempt or not _abandoned(engine, options.name):
+                    raise
+            elif attempt == ATTEMPTS - 1:
+                raise
+
+
+def _abandoned(engine: Engine, name: str) -> bool:
+    """Whether the container that had the name was only a killed process's remains, and is gone now."""
+    try:
+        return repair.settle(engine, engine.records.find(name)) is None
+    except NotFound:
+        return True
+
+
+def _resolve_mounts(engine: Engine, record: ContainerRecord, options: Options) -> None:
+    """Resolve -v, --mount, --tmpfs, --volumes-from and the image's VOLUMEs; this makes the volumes."""
+    asked = options.volume or options.mount or options.tmpfs or options.volumes_from
+    if not asked and not record.image_config.get("Volumes"):
+        return
+    from ringfence.engine.volumes import Volumes, describe
+
+    inherited: dict[str, list[dict[str, Any]]] = {}
+    for source in options.volumes_from:
+        other = repair.find(engine, source["container"])
+        inherited[source["container"]] = [describe(mount) for mount in other.mounts]
+    record.mounts = Volumes(engine.root).resolve(options, {"config": record.image_config}, inherited)
+    engine.records.save(record)
+
+
+def _write_cidfile(path: str, id: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise Conflict(
+            f"--cidfile: {path} exists already", hint="make sure its container is gone and remove it"
+        ) from None
+    except OSError as error:
+        raise InvalidInput(f"--cidfile: cannot write {path}: {error.strerror}") from error
+    with open(descriptor, "w") as file:
+        file.write(id)
+
+
+def _forget(engine: Engine, record: ContainerRecord, options: Options) -> None:
+    """Undo what was made before the record was: the directory, and the cidfile if it is ours."""
+    from ringfence.engine import places, rm
+
+    rm.remove_directory(places.bundle(engine, record.id))
+    if options.cidfile:
+        try:
+            with open(options.cidfile) as file:
+                ours = file.read() == record.id
+        except OSError:
+            return
+        if ours:
+            os.unlink(options.cidfile)

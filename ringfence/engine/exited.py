@@ -1,0 +1,76 @@
+"""After an exit that no owner saw: the monitor turns into this program, which removes or restarts the container."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ringfence.engine import repair, restart_policy, rm, start, status
+from ringfence.engine.lock import Lock
+from ringfence.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+LOOK = 1.0
+"""Seconds between two looks, during a long wait, at whether the container is still to be restarted."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Called with: verb, root, state, snapshotter, id (see launch.command)."""
+    from ringfence.engine import Engine
+
+    verb, root, state, snapshotter, id = arguments
+    if verb == "exited" and os.fork():
+        os._exit(0)  # the monitor has ended for all who wait for its pid; we go on in its place
+    with Engine(root, state, snapshotter=snapshotter) as engine:
+        try:
+            if verb == "exited":
+                engine.exited(id)
+            else:
+                engine.healthcheck(id)
+        except NotFound:
+            return  # a person has removed it meanwhile
+
+
+def exited(engine: Engine, name: str) -> None:
+    """See Engine.exited."""
+    record = engine.records.find(name)
+    with Lock(engine, record.id):
+        record = repair.fresh(engine, record)
+        if status.of(engine, record).live:
+            return
+        if record.auto_remove:
+            rm.remove(engine, record, volumes=True)
+            return
+        ending = status.exit_record(engine, record.id)
+        seconds = restart_policy.delay(record, ending) if ending else None
+        place = restart_policy.hold(engine, record.id) if seconds is not None else None
+        if ending is None or seconds is None or place is None:
+            return
+        engine.records.save(record)
+    try:
+        _restart(engine, record, ending["finished_at"], seconds)
+    finally:
+        os.close(place)
+
+
+def _restart(engine: Engine, record: ContainerRecord, finished_at: int, seconds: float) -> None:
+    """Wait, and start it again if nobody has started, stopped or removed it meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left > 0:
+            time.sleep(min(left, LOOK))
+        with Lock(engine, record.id):
+            record = repair.fresh(engine, record)
+            ending = status.exit_record(engine, record.id)
+            if record.stopped or ending is None or ending["finished_at"] != finished_at:
+                return
+            if left <= LOOK:
+                start.begin(engine, record, by_policy=True).close()
+                return

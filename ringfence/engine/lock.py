@@ -1,0 +1,63 @@
+"""The lock of one container: whoever changes it holds an flock on `<data>/containers/<id>/lock`.
+
+The kernel drops it when its holder dies, so that a mark ("creating", "removing") whose lock is free is known to be
+abandoned.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ringfence.engine import places
+from ringfence.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine import Engine
+
+
+class Lock:
+    """Held from `with` to its end. `make` creates the container's directory first, for a container that is new."""
+
+    __slots__ = ("_descriptor", "_directory", "_id", "_make")
+
+    def __init__(self, engine: Engine, id: str, *, make: bool = False) -> None:
+        self._directory = places.bundle(engine, id)
+        self._id = id
+        self._make = make
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        self.take()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
+
+    def take(self, *, wait: bool = True) -> bool:
+        """True once it is held; False if another holds it and we do not `wait`. NotFound if the container is gone."""
+        flags = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+        while True:
+            self._descriptor = self._open()
+            try:
+                fcntl.flock(self._descriptor, flags)
+            except BlockingIOError:
+                self.release()
+                return False
+            if os.fstat(self._descriptor).st_nlink:
+                return True
+            self.release()  # its last holder removed the container while we waited
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> int:
+        if self._make:
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+        try:
+            return os.open(f"{self._directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            raise NotFound(f"no such container: {self._id[:12]}") from None

@@ -1,0 +1,81 @@
+"""rm: remove a container; marked first, so that a removal that is cut off is completed by the next command."""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.engine import events, places, repair, status
+from ringfence.engine.lock import Lock
+from ringfence.engine.records import CREATED, REMOVING
+from ringfence.errors import Conflict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+
+def rm(engine: Engine, name: str, *, force: bool, volumes: bool) -> None:
+    """See Engine.rm."""
+    record = repair.find(engine, name)
+    with Lock(engine, record.id):
+        record = repair.fresh(engine, record)
+        current = status.of(engine, record)
+        if not force and (current.live or current.word == "restarting"):
+            raise Conflict(f"cannot remove container {record.name}: it is {current.word}", hint="stop it, or use force")
+        remove(engine, record, volumes=volumes)
+
+
+def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, announce: bool = True) -> None:
+    """Remove all there is of a container whose lock we hold, killing what still runs. Every step may be repeated."""
+    if record.phase == CREATED and not record.auto_remove:
+        engine.records.mark(record, REMOVING)
+    engine.runtime.delete(record.id, force=True)
+    engine.snapshots.remove(record.id, missing_ok=True)
+    if record.mounts and (volumes or record.auto_remove):
+        _remove_volumes(engine, record)
+    remove_directory(places.bundle(engine, record.id))
+    engine.records.delete(record.id)
+    if announce:
+        events.emit_container(engine, record, "destroy")
+
+
+def remove_directory(path: str) -> None:
+    """Remove a container's directory with its files, its lock last, so that nobody takes it for a new one's."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return
+    for name in sorted(names, key=lambda name: name == "lock"):
+        try:
+            os.unlink(f"{path}/{name}")
+        except IsADirectoryError:
+            import shutil
+
+            shutil.rmtree(f"{path}/{name}")
+        except FileNotFoundError:
+            continue  # the monitor renames exit.json and rotates logs
+    try:
+        os.rmdir(path)
+    except OSError:
+        if os.path.exists(path):
+            remove_directory(path)
+
+
+def _remove_volumes(engine: Engine, record: ContainerRecord) -> None:
+    """Remove its anonymous volumes, unless another container has them too (--volumes-from)."""
+    from ringfence.engine import volume
+    from ringfence.engine.volumes import Volumes
+    from ringfence.errors import NotFound
+
+    store = Volumes(engine.root)
+    users = volume.users(engine)
+    for mount in record.mounts:
+        if mount["type"] != "volume" or set(users.get(mount["source"], ())) - {record.id}:
+            continue
+        try:
+            anonymous = store.get(mount["source"]).anonymous
+        except NotFound:
+            continue
+        if anonymous:
+            store.remove(mount["source"], missing_ok=True)

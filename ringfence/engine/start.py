@@ -1,0 +1,124 @@
+"""start: execute a container's program. Its lock is held from the look at its status until it runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ringfence.engine import events, health, places, repair, status
+from ringfence.engine import launch as launching
+from ringfence.engine.lock import Lock
+from ringfence.engine.options import Options
+from ringfence.engine.session import Session
+from ringfence.errors import CannotExecute, Conflict, Failed, RingfenceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+NOT_FOUND, CANNOT_EXECUTE, FAILED = 127, 126, 128
+"""The exit codes that `inspect` shows of a start that failed: no such program, not executable, anything else."""
+
+
+def start(engine: Engine, name: str) -> None:
+    """See Engine.start."""
+    record = repair.find(engine, name)
+    with Lock(engine, record.id):
+        record = repair.fresh(engine, record)
+        if not _refuse_paused(engine, record).live:
+            begin(engine, record).close()
+
+
+def launch(engine: Engine, name: str, window: tuple[int, int]) -> Session:
+    """See Engine.launch."""
+    record = repair.find(engine, name)
+    with Lock(engine, record.id):
+        record = repair.fresh(engine, record)
+        if _refuse_paused(engine, record).live:
+            raise Conflict(f"container {record.name} is already running", hint="attach to it")
+        return begin(engine, record, window=window)
+
+
+def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = (0, 0), by_policy: bool = False,
+          keep: bool = True) -> Session:  # fmt: skip
+    """Start a container that does not run and whose lock we hold; the session is its owner's.
+
+    Nothing is written to the record unless `keep`: a --rm container's needs to know nothing of starts. If the start
+    fails, the record keeps the reason; a --rm container is removed.
+    """
+    options = Options.from_json(record.options)
+    if record.started:
+        _forget_last_run(engine, record)
+    if keep:
+        _mark_started(engine, record, by_policy)
+    try:
+        order = launching.prepare(engine, record, options, window)
+        if health.interval(record, options):
+            health.reset(engine, record)
+        started = engine.runtime.start(order)
+        if options.pidfile:
+            _write_pidfile(options.pidfile, started.pid)
+    except RingfenceError as error:
+        _failed(engine, record, error)
+        raise
+    events.emit_container(engine, record, "start")
+    owner = (lambda: finish(engine, record)) if record.auto_remove else None
+    return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
+                   at_exit=owner)  # fmt: skip
+
+
+def finish(engine: Engine, record: ContainerRecord) -> None:
+    """What the owner of a --rm container does at its exit: remove it, if nobody else has."""
+    from ringfence.engine import rm
+    from ringfence.errors import NotFound
+
+    try:
+        with Lock(engine, record.id):
+            rm.remove(engine, repair.fresh(engine, record), volumes=True)
+    except NotFound:
+        return
+
+
+def _refuse_paused(engine: Engine, record: ContainerRecord) -> status.Status:
+    current = status.of(engine, record)
+    if current.word == "paused":
+        raise Conflict(f"cannot start container {record.name}: it is paused", hint="unpause it")
+    return current
+
+
+def _mark_started(engine: Engine, record: ContainerRecord, by_policy: bool) -> None:
+    """Before the start, so that one whose end nobody recorded is not taken for one that was never started."""
+    record.started, record.stopped, record.error, record.start_code = True, False, "", 0
+    if not by_policy:
+        record.restarts = record.streak = 0
+    engine.records.save(record)
+
+
+def _forget_last_run(engine: Engine, record: ContainerRecord) -> None:
+    """Clear what the last run left: the runtime's state and the exit record; the log goes on."""
+    engine.runtime.delete(record.id, force=True)
+    if os.path.exists(places.exit_file(engine, record.id)):
+        os.unlink(places.exit_file(engine, record.id))
+
+
+def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError) -> None:
+    if record.auto_remove:
+        from ringfence.engine import rm
+
+        rm.remove(engine, record, volumes=True)
+        return
+    record.started, record.error, record.start_code = False, str(error), FAILED
+    if isinstance(error, CannotExecute):
+        record.start_code = NOT_FOUND if error.errno == errno.ENOENT else CANNOT_EXECUTE
+    engine.records.save(record)
+
+
+def _write_pidfile(path: str, pid: int) -> None:
+    temporary = f"{path}.new"
+    try:
+        with open(temporary, "w") as file:
+            file.write(str(pid))
+        os.rename(temporary, path)
+    except OSError as error:
+        raise Failed(f"--pidfile: cannot write {path}: {error.strerror}", errno=error.errno or 0) from error

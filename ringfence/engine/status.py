@@ -1,0 +1,133 @@
+"""The status of a container, derived at every look: from its record, the runtime's state and the exit record."""
+
+from __future__ import annotations
+
+import json
+
+from ringfence.engine import places, times
+from ringfence.engine.records import REMOVING
+from ringfence.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+LOST = 255
+"""The exit code of a container whose end nobody recorded: its monitor was killed, or the machine stopped."""
+
+WORDS = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+LIVE = frozenset({"creating", "running", "paused"})
+
+
+class Status:
+    """`word` is one of docker's; `pid` 0 unless it lives; times in nanoseconds since 1970, 0 if never."""
+
+    __slots__ = ("error", "exit_code", "finished_at", "health", "oom_killed", "pid", "started_at", "word")
+
+    def __init__(self, word: str, *, pid: int = 0, exit_code: int = 0, oom_killed: bool = False, started_at: int = 0,
+                 finished_at: int = 0, error: str = "", health: dict[str, Any] | None = None) -> None:  # fmt: skip
+        self.word = word
+        self.pid = pid
+        self.exit_code = exit_code
+        self.oom_killed = oom_killed
+        self.started_at = started_at
+        self.finished_at = finished_at
+        self.error = error
+        self.health = health
+
+    @property
+    def live(self) -> bool:
+        """It has processes, frozen or not."""
+        return self.pid > 0
+
+
+def of(engine: Engine, record: ContainerRecord) -> Status:
+    """The status now."""
+    state = runtime_state(engine, record.id)
+    if state is not None and state["status"] in LIVE:
+        word = "paused" if state["status"] == "paused" else "running"
+        return Status(word, pid=state["pid"], started_at=started_at(state), health=_health(engine, record))
+    return _ended(engine, record)
+
+
+def runtime_state(engine: Engine, id: str) -> dict[str, Any] | None:
+    """The runtime's state of it, or None if the runtime knows no such container."""
+    try:
+        return engine.runtime.status(id)
+    except NotFound:
+        return None
+
+
+def exit_record(engine: Engine, id: str) -> dict[str, Any] | None:
+    """exit.json as the monitor wrote it, or None if it has not."""
+    try:
+        with open(places.exit_file(engine, id), "rb") as file:
+            record: dict[str, Any] = json.load(file)
+            return record
+    except FileNotFoundError:
+        return None
+
+
+def started_at(state: dict[str, Any]) -> int:
+    """When the init process began, by the kernel's clock ticks since boot; exit.json has it exactly, afterwards."""
+    import os
+    import time
+
+    from ringfence.linux import processes
+
+    try:
+        ticks = processes.start_time(state["pid"])
+    except OSError:
+        return 0  # it has just ended
+    boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return boot + ticks * times.SECOND // os.sysconf("SC_CLK_TCK")
+
+
+def text(status: Status, now: int) -> str:
+    """The STATUS column of `ps`: Up 3 minutes (Paused), Exited (0) 2 hours ago, Created, ..."""
+    if status.word in ("running", "paused"):
+        up = f"Up {times.span(now - status.started_at)}"
+        if status.word == "paused":
+            return f"{up} (Paused)"
+        if status.health is not None:
+            condition = status.health["Status"]
+            return f"{up} ({'health: starting' if condition == 'starting' else condition})"
+        return up
+    if status.word == "restarting":
+        return f"Restarting ({status.exit_code}) {times.span(now - status.finished_at)} ago"
+    if status.word == "exited":
+        return f"Exited ({status.exit_code}) {times.span(now - status.finished_at)} ago"
+    return {"created": "Created", "removing": "Removal In Progress"}.get(status.word, "Dead")
+
+
+def _ended(engine: Engine, record: ContainerRecord) -> Status:
+    """The status of a container without processes."""
+    ending = exit_record(engine, record.id)
+    if record.phase == REMOVING:
+        word = "removing"
+    elif ending is None and not record.started:
+        return Status("created", exit_code=record.start_code, error=record.error)
+    else:
+        word = "restarting" if _waits(engine, record) else "exited"
+    if ending is None:
+        lost = record.started and not record.start_code
+        return Status(word, exit_code=LOST if lost else record.start_code,
+                      error=record.error or ("its exit was not recorded" if lost else ""))  # fmt: skip
+    return Status(word, exit_code=ending["exit_code"], oom_killed=ending["oom_killed"], error=record.error,
+                  started_at=ending["started_at"], finished_at=ending["finished_at"],
+                  health=_health(engine, record))  # fmt: skip
+
+
+def _waits(engine: Engine, record: ContainerRecord) -> bool:
+    from ringfence.engine import restart_policy
+
+    return restart_policy.waits(engine, record)
+
+
+def _health(engine: Engine, record: ContainerRecord) -> dict[str, Any] | None:
+    from ringfence.engine import health
+
+    return health.read(engine, record)

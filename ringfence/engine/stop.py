@@ -1,0 +1,68 @@
+"""stop: ask a container to end by its stop signal, and kill it if it does not within its time."""
+
+from __future__ import annotations
+
+import signal as signals
+
+from ringfence.engine import events, repair, status, wait
+from ringfence.engine.lock import Lock
+from ringfence.engine.options import Options
+from ringfence.errors import Conflict, DeadlineExceeded, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+PATIENCE = 10.0
+"""Seconds that a killed container may take to end: longer means that the kernel holds it."""
+
+
+def stop(engine: Engine, name: str, timeout: int | None, signal: str | None) -> None:
+    """See Engine.stop."""
+    from ringfence.linux import signals as names
+
+    record = repair.find(engine, name)
+    number = names.parse(signal) if signal else stop_signal(record)
+    with Lock(engine, record.id):
+        record = repair.fresh(engine, record)
+        current = status.of(engine, record)
+        mark_stopped(engine, record)
+        if not current.live:
+            return
+        ended = wait.Ending(engine, record, current)
+        send(engine, record, number, current)
+    with ended:
+        seconds = Options.from_json(record.options).stop_timeout if timeout is None else timeout
+        if not ended.process(None if seconds < 0 else float(seconds)):
+            send(engine, record, signals.SIGKILL, current)
+        if not ended.process(PATIENCE):
+            raise DeadlineExceeded(f"container {record.name} does not end, although it was killed")
+        ended.exit_code()
+    events.emit_container(engine, record, "stop")
+
+
+def stop_signal(record: ContainerRecord) -> int:
+    """--stop-signal, else the image's, else SIGTERM."""
+    from ringfence.linux import signals as names
+
+    text = Options.from_json(record.options).stop_signal or record.image_config.get("StopSignal") or ""
+    return names.parse(text) if text else signals.SIGTERM
+
+
+def mark_stopped(engine: Engine, record: ContainerRecord) -> None:
+    """No policy restarts it any more. Without a policy there is nothing to mark."""
+    if not record.stopped and Options.from_json(record.options).restart["policy"] != "no":
+        record.stopped = True
+        engine.records.save(record)
+
+
+def send(engine: Engine, record: ContainerRecord, number: int, current: status.Status) -> None:
+    """Send a signal to the init process, and thaw a paused container so that it can act on it."""
+    try:
+        engine.runtime.kill(record.id, number)
+        events.emit_container(engine, record, "kill", signal=str(number))
+        if current.word == "paused":
+            engine.runtime.resume(record.id)
+    except (Conflict, NotFound):
+        return  # it has just ended
