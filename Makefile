@@ -32,7 +32,7 @@ $(VENV)/installed: pyproject.toml setup.py bin/ringfence bin/ringrun | $(PYTHON)
 	@touch $@
 
 $(HELPER): native/ringinit.c setup.py | $(VENV)/installed
-	$(PYTHON) setup.py --quiet build_native
+	$(PYTHON) -W ignore setup.py --quiet build_native
 
 $(PYTHON):
 	@tools/prepare.sh $(PYTHON3)

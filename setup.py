@@ -76,8 +76,8 @@ class BuildNative(Command):
     def run(self) -> None:
         target = self.target()
         target.parent.mkdir(parents=True, exist_ok=True)
-        newest = max(path.stat().st_mtime for path in (SOURCE, Path(__file__)))
-        if not target.exists() or target.stat().st_mtime < newest:
+        newest = max(path.stat().st_mtime_ns for path in (SOURCE, Path(__file__)))
+        if not target.exists() or target.stat().st_mtime_ns < newest:
             compile_helper(target)
         if self.editable_mode:  # pip compiles the bytecode of copied files only
             compileall.compile_dir("ringfence", quiet=1)

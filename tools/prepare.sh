@@ -24,14 +24,18 @@ done
 # not needed, but a helper linked with musl starts in a fifth of the time: taken along where it costs one package
 [ "$(id -u)" != 0 ] || command -v musl-gcc >/dev/null || missing="$missing musl-tools"
 "$python" -c 'import ctypes; ctypes.CDLL("libseccomp.so.2")' 2>/dev/null || missing="$missing libseccomp2"
-[ -n "$missing" ] || exit 0
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "prepare: installing$missing"
-    apt-get update -qq
-    # shellcheck disable=SC2086  # a list of words
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
-else
+installs() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+install() { DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null; }
+
+if [ -n "$missing" ] && ! installs; then
     echo "prepare: missing:$missing; install them as root (apt-get install$missing), then run make again" >&2
     exit 1
+fi
+if installs && { [ -n "$missing" ] || ! command -v musl-gcc >/dev/null; }; then
+    echo "prepare: installing$missing musl-tools"
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of words
+    [ -z "$missing" ] || install $missing
+    [ -n "${CC:-}" ] || install musl-tools || echo "prepare: without musl-tools the helper starts a little slower"
 fi
