@@ -9,7 +9,7 @@ from ringfence.linux import cgroups, processes
 from ringfence.oci import runtime_spec
 from ringfence.runtime import state
 from ringfence.runtime.compile import compile_container
-from ringfence.runtime.execute import execute
+from ringfence.runtime.execute import HelperDied, execute
 from ringfence.runtime.facts import Facts
 
 TYPE_CHECKING = False
@@ -50,9 +50,18 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
             preserve=len(preserve),
             fault=launch.fault,
         )
-        return execute(plan, encoded, directory, preserve=preserve)
+        return _execute(plan, encoded, facts, preserve)
     except BaseException:
-        state.remove(directory)  # the helper itself has undone what the plan had made
+        state.remove(directory)
+        raise
+
+
+def _execute(plan: Plan, encoded: bytes, facts: Facts, preserve: Sequence[int]) -> Executed:
+    try:
+        return execute(plan, encoded, facts.state, preserve=preserve)
+    except HelperDied:  # it could not undo what it had made: the cgroups (mounts and processes end with it)
+        if facts.driver is not None and facts.driver.exists(facts.cgroup):
+            facts.driver.remove(facts.cgroup)
         raise
 
 

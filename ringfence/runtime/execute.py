@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MESSAGE = 32769  # one type byte and 32 KiB: the longest message of the attach protocol
 
 
+class HelperDied(Failed):
+    """The helper was killed before its report, and so could not undo what it had made."""
+
+
 class Executed:
     """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it."""
 
@@ -96,7 +100,7 @@ def _report(plan: Plan, control: socket.socket) -> Executed:
         elif kind == b"!":
             raise error_of(plan, json.loads(message[1:].decode("utf-8", "replace")))
         else:
-            raise Failed("ringinit ended without a report", errno=errno.ECHILD)
+            raise HelperDied("ringinit ended without a report", errno=errno.ECHILD)
 
 
 def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:

@@ -1,0 +1,32 @@
+"""The table of operations is the same on both sides: operations.py and native/ringinit.c."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ringfence.runtime.operations import BY_NAME, OPERATIONS
+
+SOURCE = Path(__file__).parents[2] / "native" / "ringinit.c"
+
+
+def test_the_codes_are_the_positions_in_the_helpers_enumeration() -> None:
+    body = SOURCE.read_text().split("enum operation {", 1)[1].split("}", 1)[0]
+    names = [word.strip() for word in body.split(",")]
+
+    assert names[-1] == "OPERATIONS"
+    assert names[:-1] == [name for name, _arguments, _text in OPERATIONS]
+
+
+def test_every_operation_is_carried_out_by_the_helper() -> None:
+    switch = SOURCE.read_text().split("static void execute(enum operation code)", 1)[1]
+
+    assert [name for name in BY_NAME if f"case {name}:" not in switch] == []
+
+
+def test_every_text_names_only_arguments_that_the_operation_has() -> None:
+    for name, (_code, arguments, text) in BY_NAME.items():
+        assert text.format_map({argument: "" for _kind, argument in arguments}) is not None, name
+
+
+def test_argument_kinds_are_the_four_that_can_be_encoded() -> None:
+    assert {kind for _code, arguments, _text in BY_NAME.values() for kind, _name in arguments} == set("sbil")
