@@ -73,6 +73,11 @@ class _Rejoined:
         start, self._start = self._start[:size], self._start[size:]
         return start or self._stream.read(size)
 
+    def readinto(self, buffer: memoryview) -> int:  # as isal reads
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
 
 def _decoder(compression: Compression, source: Any) -> tuple[Readable, tuple[type[Exception], ...]]:
     """The decoding file, and what it raises for bad data."""

@@ -43,7 +43,7 @@ def member_of(name: bytes, handle: int, status: os.stat_result | None = None) ->
         link=os.readlink(b"", dir_fd=handle) if type == SYMLINK else b"",
         major=os.major(status.st_rdev) if device else 0,
         minor=os.minor(status.st_rdev) if device else 0,
-        xattrs=_read_xattrs(f"/proc/self/fd/{handle}"),
+        xattrs=_read_xattrs(f"/proc/self/fd/{handle:d}"),
     )
 
 

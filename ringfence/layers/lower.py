@@ -58,7 +58,7 @@ class Lower:
         if file is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(path))
         with file:
-            while os.copy_file_range(file, to, 1 << 30):
+            while os.sendfile(to, file, None, 1 << 30):  # copy_file_range does not cross file systems
                 pass
 
     def _open(self, path: bytes, flags: int = os.O_PATH) -> FileDescriptor | None:

@@ -221,7 +221,7 @@ class Target:
         """Set attributes of what cannot be opened; should it have become a link by now, the link gets them."""
         handle = os.open(name, _HANDLE, dir_fd=parent.fd)
         try:
-            set_attributes(f"/proc/self/fd/{handle}", member, self.skipped)
+            set_attributes(f"/proc/self/fd/{handle:d}", member, self.skipped)
         finally:
             os.close(handle)
 

@@ -105,11 +105,11 @@ class LinkedSnapshots:
             self._discard(tree)
 
     def exists(self, key: str) -> bool:
-        return any(os.path.lexists(f"{self.directory}/{kind}/{key}") for kind in _KINDS)
+        return "/" not in key and any(os.path.islink(f"{self.directory}/{kind}/{key}") for kind in _KINDS)
 
     def kind(self, key: str) -> Kind:
         for kind in _KINDS:
-            if os.path.lexists(f"{self.directory}/{kind}/{key}"):
+            if "/" not in key and os.path.islink(f"{self.directory}/{kind}/{key}"):
                 return kind
         raise NotFound(f"no such snapshot: {key}")
 
@@ -133,10 +133,9 @@ class LinkedSnapshots:
         return f"{self.directory}/l/{self._tree(key)}"
 
     def layer_path(self, name: str) -> str:
-        tree = _target(f"{self.directory}/committed/{name}")
-        if not tree:
+        if self.kind(name) != "committed":
             raise NotFound(f"no such committed snapshot: {name}")
-        return f"{self.directory}/l/{tree}"
+        return f"{self.directory}/l/{self._tree(name)}"
 
     def sweep(self) -> int:
         with self._lock(fcntl.LOCK_EX):
@@ -194,11 +193,10 @@ class LinkedSnapshots:
             raise Conflict(f"snapshot {key} exists already")
 
     def _check_parent(self, parent: str) -> None:
-        if os.path.lexists(f"{self.directory}/committed/{parent}"):
-            return
-        if self.exists(parent):
+        if not self.exists(parent):
+            raise NotFound(f"no such parent snapshot: {parent}")
+        if self.kind(parent) != "committed":
             raise Conflict(f"snapshot {parent} is not committed: it cannot be a parent")
-        raise NotFound(f"no such parent snapshot: {parent}")
 
     def _child(self, name: str) -> str:
         for key in _names(f"{self.directory}/view"):

@@ -172,7 +172,7 @@ def test_the_end_mark_may_be_missing_and_what_follows_it_is_read() -> None:
     assert source.read() == b""
 
 
-_FIELDS = st.builds(
+_FIELDS: st.SearchStrategy[dict[str, int]] = st.builds(
     dict,
     mode=st.integers(0, 0o7777),
     uid=st.integers(0, 2**32 - 2),

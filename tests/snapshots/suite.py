@@ -139,8 +139,9 @@ class SnapshotterSuite:
             snapshotter.prepare("new", "box")
         for call in (snapshotter.mounts, snapshotter.kind, snapshotter.parent, snapshotter.upper, snapshotter.lowers,
                      snapshotter.usage, snapshotter.remove, snapshotter.layer_path):  # fmt: skip
-            with pytest.raises(NotFound, match="nobody"):
-                call("nobody")
+            for missing in ("nobody", "", "../active/box"):
+                with pytest.raises(NotFound, match="no such"):
+                    call(missing)
         snapshotter.remove("nobody", missing_ok=True)
         assert [snapshot.key for snapshot in snapshotter.walk()] == ["box", "base"]
 
