@@ -119,6 +119,8 @@ def _expose(config: Config, text: str) -> None:
             raise ValueError(f'"{printable(word)}" is not a port')
         if (protocol or "tcp") not in _PROTOCOLS:
             raise ValueError(f'"{printable(protocol)}" is not one of {", ".join(_PROTOCOLS)}')
+        if int(first) > int(numbers[-1]):
+            raise ValueError(f'"{printable(word)}" is a range that ends before it begins')
         for number in range(int(first), int(numbers[-1]) + 1):
             ports[f"{number}/{protocol or 'tcp'}"] = {}
     config["ExposedPorts"] = ports
