@@ -168,8 +168,25 @@ class ParsedOptions:
         self.extensions: set[str] = set()
 
 
+_parsed: dict[tuple[str, ...], ParsedOptions] = {}
+_MOST_PARSED = 256
+
+
 def parse_options(options: Iterable[str]) -> ParsedOptions:
-    """Sort option words by what they ask of the kernel; a word nobody knows is data for the file system (B13)."""
+    """Sort option words by what they ask of the kernel; a word nobody knows is data for the file system (B13).
+
+    The answer is shared between callers, who only read it: containers of one engine repeat the same few lists.
+    """
+    words = tuple(options)
+    found = _parsed.get(words)
+    if found is None:
+        if len(_parsed) >= _MOST_PARSED:
+            _parsed.clear()
+        found = _parsed[words] = _parse(words)
+    return found
+
+
+def _parse(options: Iterable[str]) -> ParsedOptions:
     parsed = ParsedOptions()
     for option in options:
         if option in _SET:

@@ -14,6 +14,7 @@ from ringfence.runtime.operations import BY_NAME
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     Argument = int | str | bytes | Sequence[str]
 
@@ -105,26 +106,27 @@ class Plan:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
         out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, detach)]
         for operation in self.operations:
-            code, kinds, _text = BY_NAME[operation.name]
-            body = b"".join([_ENCODE[kind](value) for (kind, _), value in zip(kinds, operation.arguments, strict=True)])
+            code, arguments, _text = BY_NAME[operation.name]
+            body = _encode(arguments, operation)
             out.append(_OPERATION.pack(code, operation.actor, len(body)))
             out.append(body)
         return b"".join(out)
 
 
-def _string(value: str) -> bytes:
-    return _bytes(value.encode("utf-8", "surrogateescape"))
-
-
-def _bytes(value: bytes) -> bytes:
-    return _LENGTH.pack(len(value)) + value + b"\0"
-
-
-def _list(values: Sequence[str]) -> bytes:
-    return _LENGTH.pack(len(values)) + b"".join([_string(value) for value in values])
-
-
-_ENCODE = {"i": _INTEGER.pack, "s": _string, "b": _bytes, "l": _list}
+def _encode(arguments: Sequence[tuple[str, str]], operation: Operation) -> bytes:
+    """The arguments one after the other. One loop without calls: a start encodes some hundred operations."""
+    parts: list[bytes] = []
+    values: Sequence[Any] = operation.arguments
+    for (kind, _name), value in zip(arguments, values, strict=True):
+        if kind == "i":
+            parts.append(_INTEGER.pack(value))
+            continue
+        if kind == "l":
+            parts.append(_LENGTH.pack(len(value)))
+        for text in value if kind == "l" else (value,):
+            raw = text if kind == "b" else text.encode("utf-8", "surrogateescape")
+            parts += (_LENGTH.pack(len(raw)), raw, b"\0")
+    return b"".join(parts)
 
 
 def _show(value: Argument) -> str:
