@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
+    from ringfence.layers.directories import Directory
     from ringfence.layers.tar_reader import Source
-    from ringfence.layers.target import Directory
 
     Whiteouts = Literal["overlay", "userxattr", "remove"]
 

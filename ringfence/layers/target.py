@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 
+from ringfence.layers.directories import Climber, Directory, open_below
 from ringfence.layers.inodes import is_whiteout, set_attributes
 from ringfence.layers.lower import Lower
 from ringfence.layers.tar import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, FIFO, FILE, LINK, SYMLINK, Member
@@ -21,38 +22,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.layers.tar_reader import TarReader
 
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _NODES = {CHARACTER_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 _MOST_LINKS = 40  # as path_resolution(7)
 _MOST_OPEN = 64
 _LONGEST_PATH = 4095  # PATH_MAX of linux/limits.h without its NUL
-
-
-class Directory:
-    """An open directory of the tree; `path` has no links: its names from the root down, each with a `/` before it.
-
-    `owned`: it is closed at the end of a `with` block; otherwise the tree closes it when it likes.
-    """
-
-    __slots__ = ("fd", "owned", "path")
-
-    def __init__(self, fd: int, path: bytes, *, owned: bool = True) -> None:
-        self.fd = fd
-        self.path = path
-        self.owned = owned
-
-    def close(self) -> None:
-        if self.owned:
-            self.owned = False
-            os.close(self.fd)
-
-    def __enter__(self) -> Directory:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class Target:
@@ -70,12 +45,13 @@ class Target:
         self._opaque_xattr = opaque_xattr
         self._found: dict[bytes, Directory] = {}  # by the path as the archive writes it
         self._kept: list[int] = []  # descriptors of what is, or was, in self._found
+        self._climber = Climber(self._root)
         self._lower_links: set[bytes] = set()
         self._directories: dict[bytes, Member] = {}  # attributes to be set when nothing is made in them any more
 
     def close(self) -> None:
         """Close all directories but the root."""
-        self._found.clear()
+        self._forget()
         while self._kept:
             os.close(self._kept.pop())
 
@@ -99,7 +75,7 @@ class Target:
         parent = self.parent(parent_path, reader)
         path = parent.path + b"/" + name
         if path in self._lower_links:  # until now it led elsewhere
-            self._found.clear()
+            self._forget()
         self.made.add(path)
         if member.type == FILE:
             self._make_file(parent, name, member, reader)
@@ -124,7 +100,7 @@ class Target:
 
     def remove(self, parent: Directory, name: bytes) -> None:
         """Remove what is at `name`, with all below it; nothing may be there."""
-        self._found.clear()
+        self._forget()
         try:
             os.unlink(name, dir_fd=parent.fd)
         except FileNotFoundError:
@@ -139,7 +115,7 @@ class Target:
 
     def hide_below(self, parent: Directory, name: bytes) -> None:
         """The same for the directory at `name`, which is one."""
-        with _open_directory(parent, name) as directory:
+        with open_below(parent, name) as directory:
             self.make_opaque(directory)
 
     def lower_names(self) -> list[bytes]:
@@ -148,14 +124,7 @@ class Target:
 
     def reach(self, path: bytes) -> Directory | None:
         """The directory with this path without links, for a `with` block; None if something else is there by now."""
-        directory = self._root
-        for name in path.split(b"/")[1:]:
-            with directory:
-                try:
-                    directory = _open_directory(directory, name)
-                except (FileNotFoundError, NotADirectoryError):
-                    return None
-        return directory
+        return self._climber.reach(path)
 
     # The kinds of members
 
@@ -287,6 +256,11 @@ class Target:
         self._keep(path, directory)
         return directory
 
+    def _forget(self) -> None:
+        """Something was removed or replaced: look again for what was found (what is in use stays open)."""
+        self._found.clear()
+        self._climber.close()
+
     def _keep(self, key: bytes, directory: Directory) -> None:
         self._found[key] = directory
         if directory.owned:
@@ -324,7 +298,7 @@ class Target:
         if len(path) > _LONGEST_PATH:  # links can lead deeper than any name in the archive is long
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         try:
-            return _open_directory(directory, name)
+            return open_below(directory, name)
         except FileNotFoundError:
             member = self._lower.find(path) or Member(path, DIRECTORY, mode=0o755)
         except NotADirectoryError:
@@ -340,12 +314,7 @@ class Target:
         self._make_directory(directory, name)
         self._directories.setdefault(path, member)
         self.made.add(path)
-        return _open_directory(directory, name)
-
-
-def _open_directory(parent: Directory, name: bytes) -> Directory:
-    """NotADirectoryError for a link, too."""
-    return Directory(os.open(name, _OPEN_DIRECTORY, dir_fd=parent.fd), parent.path + b"/" + name)
+        return open_below(directory, name)
 
 
 def write_all(fd: int, data: memoryview | bytes) -> None:
