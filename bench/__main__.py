@@ -1,0 +1,129 @@
+"""The bench: Ringfence beside whichever peers are installed, in one run; docs/benchmarks.md tells the method.
+
+Run as root in a set-up clone: `make bench`, or `.venv/bin/python -m bench --quick`. The exit status is 1 if a promise
+is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from bench import report
+from bench.candidates import EngineCommand, Host, ImageHost, Library, Runtime, peers, ringfence, runtimes
+from bench.crowd import crowd
+from bench.density import density
+from bench.material import LARGE, SMALL, Material
+from bench.measure import Timing
+from bench.report import Promise, ratio
+from bench.starts import execs, starts
+from bench.workplace import enter_namespace, workplace
+
+
+class Scale:
+    """How much is done: `--quick` takes less than a minute and gives the same table with more noise."""
+
+    def __init__(self, *, quick: bool) -> None:
+        self.rounds = 15 if quick else 100
+        self.exec_rounds = 15 if quick else 60
+        self.crowd = 20 if quick else 100
+        self.density = 6 if quick else 20
+        self.image = 200_000_000 if quick else 1_000_000_000
+        self.disk = 4_000_000_000 if quick else 12_000_000_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description="Measure Ringfence beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="less than a minute, with fewer runs and a smaller image")
+    scale = Scale(quick=parser.parse_args().quick)
+    enter_namespace()
+    begin = time.monotonic()
+    with workplace(scale.disk) as (data, state):
+        kept = measure(scale, data, state)
+    report.promises(kept)
+    print(f"\n{time.monotonic() - begin:.0f} s")
+    return int(any(promise.verdict == "FAIL" for promise in kept))
+
+
+def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    material = Material(data / "material", scale.image)
+    library = Library(data / "ringfence", state / "ringfence")
+    ours, others = ringfence(data / "ringfence", state / "ringfence"), peers(data, state)
+    low_level = runtimes(material, state)
+    print("loading images", flush=True)
+    loaders: list[ImageHost] = [library, *others]
+    for loader in loaders:
+        for archive in material.archives.values():
+            loader.load(archive)
+    try:
+        return [
+            *measure_starts(scale, material, library, low_level, [ours, *others]),
+            *measure_crowds(scale, library, low_level, [ours, *others]),
+            *measure_density(scale, library, [ours, *others]),
+        ]
+    finally:
+        for engine in others:
+            if engine.name == "docker":
+                for image in (SMALL, LARGE):
+                    engine.discard(image)
+
+
+def measure_starts(
+    scale: Scale, material: Material, library: Library, low_level: list[Runtime], engines: list[EngineCommand]
+) -> list[Promise]:
+    hot, idle = starts(material, library, low_level, engines, scale.rounds)
+    report.timings("start to exit, hot", hot, "crun run")
+    report.timings("start to exit, after 50 ms idle", idle, "crun run")
+    executed = execs([*low_level, library, *engines], scale.exec_rounds)
+    report.timings("exec", executed, "crun exec")
+    return [
+        Promise("library start to exit, hot / crun run", _of(hot, "library", "crun run"), 0.6, "x"),
+        Promise("library start to exit, idle / crun run", _of(idle, "library", "crun run"), 0.35, "x"),
+        Promise("ringfence run --rm / podman run --rm", _of(hot, "ringfence run --rm", "podman run --rm"), 0.5, "x"),
+        Promise("ringfence exec / podman exec", _of(executed, "ringfence exec", "podman exec"), 0.4, "x"),
+    ]
+
+
+def measure_crowds(
+    scale: Scale, library: Library, low_level: list[Runtime], engines: list[EngineCommand]
+) -> list[Promise]:
+    hosts: list[Host] = [*low_level, library, *engines]
+    measured = [crowd(host, scale.crowd) for host in hosts]
+    crowds = {one.name: one for one in measured if one is not None}
+    reference = crowds["crun"].start if "crun" in crowds else None
+    head = ["", "start all s", "x crun", "ps ms", "helpers kB each", "remove all s"]
+    report.table(f"{scale.crowd} detached containers", head, [one.row(reference) for one in crowds.values()])
+    command = crowds.get("ringfence")
+    started, memory = (command.start, command.memory) if command else (None, None)
+    return [
+        Promise(f"{scale.crowd} detached starts / crun's", ratio(started, reference), 3.0, "x"),
+        Promise("helper memory per container (PSS)", memory, 150.0, "kB"),
+    ]
+
+
+def measure_density(scale: Scale, library: Library, engines: list[EngineCommand]) -> list[Promise]:
+    size = f"{scale.image / 1e9:g} GB"
+    hosts: list[ImageHost] = [library, *engines]
+    measured = [density(host, scale.density) for host in hosts]
+    densities = {one.name: one for one in measured if one is not None}
+    head = ["", f"{size} image ms", "5 MB image ms", "ratio", "disk MB"]
+    report.table(f"{scale.density} containers of a {size} image", head, [one.row() for one in densities.values()])
+    what = f"{scale.density} containers of a {size} image"
+    promises = []
+    for name in ("library", "ringfence"):
+        one = densities.get(name)
+        disk, share = (one.disk / 1e6, one.large / one.small) if one else (None, None)
+        promises.append(Promise(f"{what}, {name}: disk", disk, 2.0, "MB"))
+        promises.append(Promise(f"{what}, {name}: start / a 5 MB image's", share, 1.1, "x"))
+    return promises
+
+
+def _of(timings: list[Timing], ours: str, theirs: str) -> float | None:
+    medians = {timing.name: timing.median for timing in timings}
+    return ratio(medians.get(ours), medians.get(theirs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

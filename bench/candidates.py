@@ -1,0 +1,221 @@
+"""The programs that are compared, each behind the few verbs that the bench times.
+
+An OCI runtime starts a bundle: crun, runc, ringrun. An engine starts an image: podman, docker, ringfence, and
+Ringfence's library, which is the only one that is called and not executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.material import PAUSE, SMALL, Material
+from bench.measure import Failure, execute
+from ringfence import Engine
+from ringfence.errors import RingfenceError
+
+
+class Host:
+    """What can keep containers: `start` returns the name of one that stays until it is removed."""
+
+    name: str
+
+    def start(self) -> str:
+        raise NotImplementedError
+
+    def exec(self, container: str) -> None:
+        raise NotImplementedError
+
+    def ps(self) -> None:
+        raise NotImplementedError
+
+    def remove(self, containers: Sequence[str]) -> None:
+        raise NotImplementedError
+
+
+class ImageHost(Host):
+    """A host that starts images. `data` is where it keeps them."""
+
+    data: Path
+
+    def load(self, archive: Path) -> None:
+        raise NotImplementedError
+
+    def run(self, image: str) -> None:
+        """Start to exit, and remove."""
+        raise NotImplementedError
+
+    def start_image(self, image: str) -> str:
+        raise NotImplementedError
+
+    def start(self) -> str:
+        return self.start_image(SMALL)
+
+
+class Runtime(Host):
+    """An OCI runtime by runc's command line."""
+
+    def __init__(self, name: str, program: str, material: Material, state: Path) -> None:
+        self.name = name
+        self._argv = [program, "--root", str(state / name)]
+        self._material = material
+        self._log = str(state / f"{name}.log")
+        self._ids = map("{}-{}".format, itertools.repeat(f"rfb-{name}"), itertools.count())
+
+    def run(self, bundle: str = "true") -> None:
+        self._do("run", "--bundle", str(self._material.bundles[bundle]), next(self._ids))
+
+    def start(self) -> str:
+        container = next(self._ids)
+        self._do("run", "--detach", "--bundle", str(self._material.bundles["pause"]), container)
+        return container
+
+    def exec(self, container: str) -> None:
+        self._do("exec", container, "/bin/true")
+
+    def ps(self) -> None:
+        self._do("list")
+
+    def remove(self, containers: Sequence[str]) -> None:
+        for container in containers:
+            self._do("delete", "--force", container)
+
+    def _do(self, *words: str) -> None:
+        execute([*self._argv, *words], log=self._log)
+
+
+class EngineCommand(ImageHost):
+    """An engine by docker's command line."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        data: Path,
+        log: Path,
+        *,
+        flags: Sequence[str] = (),
+        removal: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
+        self.name = name
+        self.data = data
+        self._argv = list(argv)
+        self._flags = ["--network", "none", *flags]
+        self._removal = ["rm", "--force", *removal]
+        self._environment = os.environ | environment
+        self._log = str(log)
+        self._names = map("{}-{}".format, itertools.repeat(f"rfb-{name}"), itertools.count())
+
+    def load(self, archive: Path) -> None:
+        self._do("load", "--input", str(archive))
+
+    def run(self, image: str) -> None:
+        self._do("run", "--rm", *self._flags, image, "/bin/true")
+
+    def start_image(self, image: str) -> str:
+        container = next(self._names)
+        self._do("run", "--detach", "--name", container, *self._flags, image, *PAUSE)
+        return container
+
+    def exec(self, container: str) -> None:
+        self._do("exec", container, "/bin/true")
+
+    def ps(self) -> None:
+        self._do("ps")
+
+    def remove(self, containers: Sequence[str]) -> None:
+        if containers:
+            self._do(*self._removal, *containers)
+
+    def discard(self, image: str) -> None:
+        """Remove an image from a store that is not the bench's own."""
+        self._do("rmi", "--force", image)
+
+    def _do(self, *words: str) -> None:
+        execute([*self._argv, *words], environment=self._environment, log=self._log)
+
+
+class Library(ImageHost):
+    """Ringfence called from Python."""
+
+    name = "library"
+
+    def __init__(self, data: Path, state: Path) -> None:
+        self.data = data
+        self.engine = Engine(str(data), str(state))
+
+    def load(self, archive: Path) -> None:
+        with _failures():
+            self.engine.load(str(archive))
+
+    def run(self, image: str) -> None:
+        with _failures():
+            result = self.engine.run(image, ["/bin/true"], rm=True, network="none")
+        if result.exit_code:
+            raise Failure(f"exit code {result.exit_code}: {result.stderr.decode(errors='replace')}")
+
+    def start_image(self, image: str) -> str:
+        with _failures():
+            return self.engine.run(image, PAUSE, detach=True, network="none").id
+
+    def exec(self, container: str) -> None:
+        with _failures():
+            self.engine.exec(container, ["/bin/true"])
+
+    def ps(self) -> None:
+        self.engine.ps()
+
+    def remove(self, containers: Sequence[str]) -> None:
+        for container in containers:
+            self.engine.rm(container, force=True)
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """What the library raises, as the commands' failures are."""
+    try:
+        yield
+    except (RingfenceError, OSError) as error:
+        raise Failure(f"{type(error).__name__}: {error}") from error
+
+
+def runtimes(material: Material, state: Path) -> list[Runtime]:
+    """crun and runc if they are installed, and ringrun."""
+    programs = [(name, shutil.which(name)) for name in ("crun", "runc")] + [("ringrun", our_command("ringrun"))]
+    return [Runtime(name, program, material, state) for name, program in programs if program]
+
+
+def peers(data: Path, state: Path) -> list[EngineCommand]:
+    """podman, with a store of its own, if it is installed, and docker, with its daemon's, if one answers."""
+    found = []
+    podman, docker = shutil.which("podman"), shutil.which("docker")
+    if podman:
+        own = ["--root", str(data / "podman"), "--runroot", str(state / "podman"), "--tmpdir", str(state / "libpod")]
+        # As root without CAP_SYS_RESOURCE podman cannot raise the limits that it raises by default.
+        flags = ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=10000:10000"]
+        argv = [podman, *own, "--cgroup-manager", "cgroupfs"]
+        log, now = state / "podman.log", ["--time", "0"]
+        found.append(EngineCommand("podman", argv, data / "podman", log, flags=flags, removal=now))
+    if docker:
+        with contextlib.suppress(Failure):
+            execute([docker, "info"])
+            store = Path("/var/lib/docker")
+            found.append(EngineCommand("docker", [docker], store, state / "docker.log"))
+    return found
+
+
+def ringfence(data: Path, state: Path) -> EngineCommand:
+    """The command, on the same directories as the library."""
+    own = {"RINGFENCE_ROOT": str(data), "RINGFENCE_STATE": str(state)}
+    return EngineCommand("ringfence", [our_command("ringfence")], data, state.parent / "ringfence.log", **own)
+
+
+def our_command(name: str) -> str:
+    """The command as `make setup` installed it beside this interpreter."""
+    return str(Path(sys.executable).with_name(name))

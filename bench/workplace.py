@@ -1,0 +1,91 @@
+"""Where the bench works: a mount namespace of its own, with an ext4 file system that nobody else writes to.
+
+Disk use is read off that file system, and no layer is extracted onto a disk that is still busy with the last removal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_INSIDE = "RINGFENCE_BENCH_INSIDE"
+
+
+def enter_namespace() -> None:
+    """Execute this program again in a private mount namespace, unless that is where it is."""
+    if os.environ.get(_INSIDE) != "1":
+        os.environ[_INSIDE] = "1"
+        unshare = ["unshare", "--mount", "--propagation", "private", "--"]
+        os.execvp("unshare", [*unshare, sys.executable, *sys.orig_argv[1:]])
+
+
+@contextlib.contextmanager
+def workplace(size: int) -> Iterator[tuple[Path, Path]]:
+    """A data directory on an own ext4 of `size` bytes, and a state directory on an own tmpfs; both go away."""
+    top = Path(tempfile.mkdtemp(prefix="ringfence-bench-", dir="/var/tmp"))
+    state = Path(tempfile.mkdtemp(prefix="rfb-", dir="/run"))
+    data = top / "data"
+    data.mkdir()
+    try:
+        with open(top / "disk", "wb") as disk:
+            disk.truncate(size)
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", top / "disk"], check=True)
+        subprocess.run(["mount", "-o", "loop", top / "disk", data], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "none", state], check=True)
+        with _hugetlb(state):
+            yield data, state
+    finally:
+        _wait_for_stragglers(state)
+        for mounted in (state, data):
+            subprocess.run(["umount", "--recursive", "--lazy", mounted], check=False)
+        shutil.rmtree(top, ignore_errors=True)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _wait_for_stragglers(state: Path) -> None:
+    """podman's exit commands still clean up when `podman rm` has returned, in directories that are about to go."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and any(map(_mentions, os.listdir("/proc"), itertools.repeat(bytes(state)))):
+        time.sleep(0.1)
+
+
+def _mentions(process: str, word: bytes) -> bool:
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            return word in file.read()
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _hugetlb(state: Path) -> Iterator[None]:
+    """Debian 12's crun refuses a hybrid machine whose hugetlb controller is not mounted as v1: so mount it."""
+    with open("/proc/self/cgroup") as file:
+        hybrid = any(line.startswith("1:") for line in file)
+    directory = state / "hugetlb"  # runc takes the last component for the controller's name
+    directory.mkdir()
+    mount = ["mount", "-t", "cgroup", "-o", "hugetlb", "none", str(directory)]
+    mounted = hybrid and subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            for group in sorted(directory.rglob("*/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+            subprocess.run(["umount", directory], check=False)
+
+
+def used(path: Path) -> int:
+    """Bytes in use on the file system of `path`, with all that is to be written written."""
+    os.sync()
+    status = os.statvfs(path)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
