@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lock:
-    """Held from `with` to its end. `make` creates the container's directory first, for a container that is new."""
+    """Held from `with`, or from `take`, to the end of the `with`. `make` creates the container's directory first, for a container that is new."""
 
     __slots__ = ("_descriptor", "_directory", "_id", "_make")
 
@@ -29,7 +29,8 @@ class Lock:
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
-        self.take()
+        if self._descriptor < 0:
+            self.take()
         return self
 
     def __exit__(self, *_exception: object) -> None:
