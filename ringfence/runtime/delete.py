@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 
 from ringfence.errors import Failed
 from ringfence.runtime import hooks, state
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ringfence.runtime.state import State
 
 PATIENCE = 10.0  # seconds that a killed process may take to end
+LOOKS = 50
 
 
 def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[str]:
@@ -32,10 +35,25 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:
         record.require("delete")
-    if record.cgroup and driver.exists(record.cgroup):
+    if record.cgroup and not _removed_by_monitor(record, driver) and driver.exists(record.cgroup):
         if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
             driver.kill(record.cgroup, signal.SIGKILL)
         driver.remove(record.cgroup)
     warnings = hooks.run_all(record, "poststop", state.STOPPED)
     state.remove(record.directory)
     return warnings
+
+
+def _removed_by_monitor(record: State, driver: CgroupDriver) -> bool:
+    """Whether the monitor has removed the cgroups, which it does at this very moment if it has just told of the exit.
+
+    It goes through the directories in reverse: once the first of ours is gone, all are.
+    """
+    first = next(path for path in driver.directories(record.cgroup) if path.endswith(record.cgroup))
+    for _ in range(LOOKS):
+        if not os.path.exists(first):
+            return True
+        if not record.monitor_pid:
+            return False
+        time.sleep(0.0002)
+    return False
