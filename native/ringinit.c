@@ -1494,8 +1494,9 @@ static void execute(enum operation code) {
     switch (code) {
     case CGROUP_CREATE: {
         const char *path = string();
+        int own = (int)number();
         if (mkdir(path, 0755) && errno != EEXIST) fail("create the cgroup %s", path);
-        if (made_cgroup_count < CGROUPS) made_cgroups[made_cgroup_count++] = path;
+        if (own && made_cgroup_count < CGROUPS) made_cgroups[made_cgroup_count++] = path;
         break;
     }
     case CGROUP_SET: case SYSCTL: case WRITE: op_write(); break;

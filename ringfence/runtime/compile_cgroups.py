@@ -34,7 +34,9 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         return -1
     resources = (spec.get("linux") or {}).get("resources") or {}
     for directory in driver.directories(facts.cgroup):
-        plan.runtime("CGROUP_CREATE", directory, reason="the container's own cgroup")
+        own = directory.endswith(facts.cgroup)
+        reason = "the container's own cgroup, removed with it" if own else "a cgroup above it, which others may share"
+        plan.runtime("CGROUP_CREATE", directory, own, reason=reason)
     for setting in driver.preset(facts.cgroup):
         _write(plan, setting)
     listed = resources.get("devices") or []

@@ -8,7 +8,7 @@ argument, `{slot}` the label of the descriptor that the operation makes or uses.
 from __future__ import annotations
 
 OPERATIONS: tuple[tuple[str, str, str], ...] = (
-    ("CGROUP_CREATE", "s:path", "create the cgroup {path}"),
+    ("CGROUP_CREATE", "s:path i:own", "create the cgroup {path}"),
     ("CGROUP_SET", "s:path b:value i:optional", "write {value} to {path}"),
     ("CGROUP_DEVICES", "s:path b:program", "attach the device program to {path}"),
     ("USERNS", "i:slot s:uids s:gids", "make a user namespace for mounts only, mapping {uids}"),
