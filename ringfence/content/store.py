@@ -14,7 +14,7 @@ import os
 import struct
 
 from ringfence.errors import Conflict, Corrupt, Denied, Failed, NotFound
-from ringfence.oci.digest import CHUNK, Digest, VerifyingReader, hasher
+from ringfence.oci.digest import CHUNK, Digest, VerifyingReader, hasher, is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,10 +151,11 @@ class ContentStore:
         _remove(self.path(digest))
 
     def digests(self) -> Iterator[Digest]:
-        """All blobs, in no order."""
+        """All blobs, in no order; files that others have put between them do not count."""
         for algorithm in _listdir(self._blobs):
             for hex in _listdir(os.path.join(self._blobs, algorithm)):
-                yield Digest(f"{algorithm}:{hex}")
+                if is_digest(f"{algorithm}:{hex}"):
+                    yield Digest(f"{algorithm}:{hex}")
 
     def path(self, digest: str) -> str:
         """Where the blob is or would be. InvalidInput if `digest` is not one, so that no path comes of foreign text."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ringfence.errors import InvalidInput
 from ringfence.images.make import layer_descriptor, store_manifest
-from ringfence.oci.digest import Digest, printable
+from ringfence.oci.digest import is_digest, printable
 from ringfence.oci.image_spec import parse_image_config
 from ringfence.oci.reference import Reference
 from ringfence.oci.shape import array, filled, parse_json, record, require, string
@@ -70,9 +70,5 @@ def _blob(tree: Tree, path: str, where: str) -> Blob:
 
 def _config_digest(path: str) -> str | None:
     """Docker names a config `<its sha256>.json`, and that must be true; other names promise nothing."""
-    if not path.endswith(".json"):
-        return None
-    try:
-        return str(Digest(f"sha256:{path.rpartition('/')[2].removesuffix('.json')}"))
-    except InvalidInput:
-        return None
+    digest = f"sha256:{path.rpartition('/')[2].removesuffix('.json')}"
+    return digest if path.endswith(".json") and is_digest(digest) else None

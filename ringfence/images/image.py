@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ringfence.errors import Corrupt
 from ringfence.oci.digest import Digest
 from ringfence.oci.image_spec import Descriptor
 
@@ -61,7 +62,10 @@ class Image:
     def _document(self, digest: str) -> dict[str, Any]:
         # Verified when it was stored; every start of a container reads it, so it is not verified again.
         with self._content.open(digest) as file:
-            return json.load(file)  # type: ignore[no-any-return]
+            try:
+                return json.load(file)  # type: ignore[no-any-return]
+            except ValueError:
+                raise Corrupt(f"{digest}: is damaged on disk", hint="load the image again") from None
 
     @property
     def descriptor(self) -> Descriptor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from ringfence.errors import Conflict
+from ringfence.errors import Conflict, Corrupt, NotFound
 from ringfence.images.unpack import PREFIX
 
 TYPE_CHECKING = False
@@ -76,8 +76,8 @@ def discarding(store: ImageStore) -> Iterator[None]:
         try:
             with store.content.collecting(wait=False):
                 _collect_blobs(store)
-        except Conflict:
-            pass  # they are rubbish like any other: the next `collect` takes them
+        except (Conflict, Corrupt, NotFound):
+            pass  # they stay as rubbish for the next `collect`, which also tells what else is damaged
         raise
 
 

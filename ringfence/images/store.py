@@ -7,6 +7,7 @@ image is recorded only when all its blobs are there and its layers hold what its
 from __future__ import annotations
 
 import json
+import os
 
 from ringfence.content import database
 from ringfence.content.store import ContentStore
@@ -19,7 +20,6 @@ from ringfence.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     import sqlite3
     from collections.abc import Iterable, Sequence
     from typing import Any
@@ -45,13 +45,13 @@ class ImageStore:
 
     def __init__(self, data_dir: str | os.PathLike[str]) -> None:
         self.content = ContentStore(data_dir)
-        self._data_dir = data_dir
+        self.data_dir = os.fspath(data_dir)
         self._connection: sqlite3.Connection | None = None
 
     @property
     def _database(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = database.connect(self._data_dir)
+            connection = database.connect(self.data_dir)
             database.schema(connection, "images", _SCHEMA)
             self._connection = connection
         return self._connection
@@ -277,10 +277,10 @@ class ImageStore:
         self._database.executemany("DELETE FROM layers WHERE digest = ?", [(digest,) for digest in digests])
 
     def used_blobs(self) -> set[str]:
-        """The digests that recorded images need."""
+        """The digests that recorded images need; Corrupt or NotFound rather than a wrong answer."""
         used: set[str] = set()
         for image in self.list():
-            layers = (layer["digest"] for layer in image.manifest["layers"])
+            layers = (layer["digest"] for layer in self._read_manifest(image.digest)["layers"])
             used.update((image.digest, image.id, *layers))
         return used
 

@@ -12,7 +12,7 @@ import stat
 
 from ringfence.content.store import Blob, chunks
 from ringfence.errors import Corrupt, Denied, Failed, InvalidInput
-from ringfence.oci.digest import Digest, printable
+from ringfence.oci.digest import is_digest, printable
 from ringfence.oci.image_spec import LARGEST_DOCUMENT
 
 TYPE_CHECKING = False
@@ -172,12 +172,8 @@ class DirectoryTree:
 def _digest_of(path: str) -> str | None:
     """The digest that the path of a blob in an image layout says: `blobs/sha256/<hex>`."""
     parts = path.split("/")
-    if len(parts) != 3 or parts[0] != "blobs":
-        return None
-    try:
-        return str(Digest(f"{parts[1]}:{parts[2]}"))
-    except InvalidInput:
-        return None
+    digest = ":".join(parts[1:])
+    return digest if len(parts) == 3 and parts[0] == "blobs" and is_digest(digest) else None
 
 
 def layout_path(digest: str) -> str:

@@ -29,9 +29,7 @@ class Digest(str):
 
     def __new__(cls, text: str) -> Digest:
         """InvalidInput if `text` is not a digest of a registered algorithm."""
-        algorithm, colon, hex = text.partition(":")
-        length = _HEX_LENGTH.get(algorithm)
-        if not colon or length != len(hex) or not _HEX.issuperset(hex):
+        if not is_digest(text):
             raise InvalidInput(f'"{printable(text)}" is not a digest like sha256:<64 hexadecimal digits>')
         return super().__new__(cls, text)
 
@@ -54,6 +52,12 @@ class Digest(str):
     @property
     def hex(self) -> str:
         return self.partition(":")[2]
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` is a digest of a registered algorithm."""
+    algorithm, _, hex = text.partition(":")
+    return _HEX_LENGTH.get(algorithm) == len(hex) and _HEX.issuperset(hex)
 
 
 def hasher(algorithm: str = "sha256") -> _Hash:

@@ -150,6 +150,25 @@ def test_pruning_takes_unnamed_images_and_with_all_the_unused_ones(store: ImageS
     assert [image.id for image in store.list()] == [used.id]
 
 
+def test_damaged_documents_are_told_and_nothing_is_collected_on_their_word(
+    store: ImageStore, snapshotter: Snapshotter, image: Image
+) -> None:
+    manifest = Path(store.content.path(image.digest))
+    Path(store.content.path(image.id)).write_bytes(b"{")
+    with pytest.raises(Corrupt, match=f"^{image.id}: is damaged on disk"):
+        _ = store.get("base:1").config
+    manifest.write_bytes(manifest.read_bytes().replace(b"layers", b"lawyer"))
+    before = set(store.content.digests())
+    with pytest.raises(Corrupt, match=f"^{image.digest}: the content has digest"):
+        collect(store, snapshotter)
+    with pytest.raises(Corrupt, match="tar archive: it is empty"):  # not what is wrong with another image
+        import_tarball(store, io.BytesIO(), "x")
+    assert set(store.content.digests()) >= before
+    store.remove("base:1")
+    collect(store, snapshotter)
+    assert is_empty(store)
+
+
 def test_collecting_without_waiting_gives_way_to_whoever_adds(store: ImageStore, snapshotter: Snapshotter) -> None:
     store.content.ingest([b"rubbish"])
     with ImageStore(Path(store.content.path("sha256:" + "0" * 64)).parents[3]).content.lease():
