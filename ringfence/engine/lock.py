@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lock:
-    """Held from `with`, or from `take`, to the end of the `with`. `make` creates the container's directory first, for a container that is new."""
+    """Held from `with`, or from `take` before it, to its end. `make`: first make the directory of a new container."""
 
     __slots__ = ("_descriptor", "_directory", "_id", "_make")
 

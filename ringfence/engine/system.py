@@ -1,0 +1,138 @@
+"""info, version, df: this machine, these programs, and what takes how much space."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ringfence.engine import images, inspect, ps, repair, status, volume
+from ringfence.engine.volumes import Volumes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.engine import Engine
+
+API_VERSION = "1.50"
+"""The version of docker's API whose shapes the documents have."""
+
+
+def info(engine: Engine) -> dict[str, Any]:
+    """See Engine.info."""
+    from ringfence import __version__
+    from ringfence.linux import cgroups
+
+    words = [status.of(engine, record).word for record in repair.every(engine)]
+    machine = os.uname()
+    return {
+        "Containers": len(words),
+        "ContainersRunning": words.count("running") + words.count("restarting"),
+        "ContainersPaused": words.count("paused"),
+        "ContainersStopped": sum(word in ("created", "exited", "dead", "removing") for word in words),
+        "Images": len({image.id for image in engine.image_store.list()}),
+        "ServerVersion": __version__,
+        "Driver": engine.snapshots.driver,
+        "LoggingDriver": "k8s-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": cgroups.layout().kind.removeprefix("v"),
+        "DefaultRuntime": engine.runtime.name,
+        "Runtimes": [engine.runtime.name],
+        "KernelVersion": machine.release,
+        "OperatingSystem": _operating_system(),
+        "OSType": "linux",
+        "Architecture": machine.machine,
+        "NCPU": os.cpu_count() or 1,
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "Name": machine.nodename,
+        "RootDir": engine.root,
+        "StateDir": engine.state,
+        "Rootless": os.geteuid() != 0,
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+    }
+
+
+def version(engine: Engine) -> dict[str, Any]:
+    """See Engine.version."""
+    import sqlite3
+
+    from ringfence import __version__
+
+    machine = os.uname()
+    return {
+        "Version": __version__,
+        "ApiVersion": API_VERSION,
+        "Os": "linux",
+        "Arch": machine.machine,
+        "KernelVersion": machine.release,
+        "PythonVersion": ".".join(map(str, sys.version_info[:3])),
+        "Components": [
+            {"Name": "Engine", "Version": __version__},
+            {"Name": engine.runtime.name, "Version": __version__},
+            {"Name": "SQLite", "Version": sqlite3.sqlite_version},
+        ],
+    }
+
+
+def df(engine: Engine) -> dict[str, Any]:
+    """See Engine.df."""
+    return {"Images": _images(engine), "Containers": _containers(engine), "Volumes": _volumes(engine)}
+
+
+def _images(engine: Engine) -> dict[str, Any]:
+    """A layer of several images is counted once; what only unused images have can be had back."""
+    found = list({image.id: image for image in engine.image_store.list()}.values())
+    used = images.users(engine)
+    sizes: dict[str, int] = {}
+    owners: dict[str, set[str]] = {}
+    for image in found:
+        for chain, layer in zip(image.chain_ids, image.layers, strict=True):
+            sizes[chain] = engine.image_store.layer_size(layer.digest)
+            owners.setdefault(chain, set()).add(image.id)
+    items = []
+    for image in found:
+        shared = sum(sizes[chain] for chain in image.chain_ids if len(owners[chain]) > 1)
+        items.append(images.row(image, len(used.get(image.id, ())), shared))
+    needed = sum(size for chain, size in sizes.items() if not owners[chain].isdisjoint(used))
+    total = sum(sizes.values())
+    active = sum(image.id in used for image in found)
+    return {"TotalCount": len(found), "Active": active, "Size": total, "Reclaimable": total - needed, "Items": items}
+
+
+def _containers(engine: Engine) -> dict[str, Any]:
+    items = ps.ps(engine, all=True, filters={}, last=-1, size=False)
+    active = 0
+    total = free = 0
+    for item in items:
+        record = engine.records.get(item["Id"])
+        item["SizeRw"] = inspect.sizes(engine, record)["SizeRw"] if record else 0
+        live = item["State"] in ("running", "paused", "restarting")
+        active += live
+        total += item["SizeRw"]
+        free += 0 if live else item["SizeRw"]
+    return {"TotalCount": len(items), "Active": active, "Size": total, "Reclaimable": free, "Items": items}
+
+
+def _volumes(engine: Engine) -> dict[str, Any]:
+    store, used = Volumes(engine.root), volume.users(engine)
+    items = []
+    for document in volume.ls(engine, filters={}):
+        usage = {"RefCount": len(used.get(document["Name"], ())), "Size": store.size(document["Name"])}
+        items.append({**document, "UsageData": usage})
+    total = sum(item["UsageData"]["Size"] for item in items)
+    free = sum(item["UsageData"]["Size"] for item in items if not item["UsageData"]["RefCount"])
+    active = sum(bool(item["UsageData"]["RefCount"]) for item in items)
+    return {"TotalCount": len(items), "Active": active, "Size": total, "Reclaimable": free, "Items": items}
+
+
+def _operating_system() -> str:
+    """PRETTY_NAME of os-release(5)."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    if line.startswith("PRETTY_NAME="):
+                        return line.partition("=")[2].strip().strip('"')
+        except FileNotFoundError:
+            continue
+    return "Linux"
