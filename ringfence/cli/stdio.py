@@ -83,6 +83,7 @@ class Pump:
         sys.stdout.flush()
         try:
             with _Signals() as wakeup:
+                self._resize()  # our size may have changed since the start
                 if self._stdin and self._session.tty:  # stdin is a terminal: `check_terminal`
                     with terminal.RawMode(STDIN):
                         self._loop(wakeup)
@@ -147,10 +148,13 @@ class Pump:
             self._session.close_stdin()
             self._closing = False
 
+    def _resize(self) -> None:
+        if self._session.tty and any(size := window()):
+            self._session.resize(*size)
+
     def _signal(self, number: int) -> None:
         if number == signal.SIGWINCH:
-            if self._session.tty and any(size := window()):
-                self._session.resize(*size)
+            self._resize()
             return
         self._interrupts += number in (signal.SIGINT, signal.SIGTERM)
         if self._kill is None:
