@@ -821,18 +821,30 @@ static void op_cgroup_devices(void) {
     close(prog), close(dir);
 }
 
+/* A socket that listens at `path`, for its owner only. Its directory is named by a descriptor: an address holds 107
+ * bytes (unix(7)), and a container's id alone has 64. */
+static int listen_at(const char *path, int flags) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    char directory[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    if (!name || (size_t)(name - path) + 2 > sizeof directory) fail_as(ENAMETOOLONG, "socket %s", path);
+    snprintf(directory, sizeof directory, "%.*s", (int)(name - path) + 1, path);
+    int dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) fail("directory of the socket %s", path);
+    if (snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d%s", dir, name) >= (int)sizeof address.sun_path)
+        fail_as(ENAMETOOLONG, "socket %s", path);
+    unlink(path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16))
+        fail("listen on %s", path);
+    close(dir);
+    if (made_file_count < FILES) made_files[made_file_count++] = path;
+    return fd;
+}
+
 static void op_listen(void) {
     int64_t index = number();
-    const char *path = string();
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof address.sun_path) fail_as(ENAMETOOLONG, "socket %s", path);
-    strcpy(address.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0) fail("socket");
-    unlink(path);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16)) fail("listen on %s", path);
-    slot[index] = fd;
-    if (made_file_count < FILES) made_files[made_file_count++] = path;
+    slot[index] = listen_at(string(), 0);
 }
 
 static void write_atomically(const char *path, const char *data, size_t size) {
@@ -1199,16 +1211,7 @@ static void op_monitor(void) {
         if (log_fd < 0) fail("open the log %s", watch.log);
         log_size = lseek(log_fd, 0, SEEK_END);
     }
-    if (*watch.socket) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        if (strlen(watch.socket) >= sizeof address.sun_path) fail_as(ENAMETOOLONG, "socket %s", watch.socket);
-        strcpy(address.sun_path, watch.socket);
-        unlink(watch.socket);
-        attach_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (attach_fd < 0 || bind(attach_fd, (struct sockaddr *)&address, sizeof address) || listen(attach_fd, 16))
-            fail("listen on %s", watch.socket);
-        if (made_file_count < FILES) made_files[made_file_count++] = watch.socket;
-    }
+    if (*watch.socket) attach_fd = listen_at(watch.socket, SOCK_NONBLOCK);
 }
 
 static int64_t now_ns(clockid_t clock) {
