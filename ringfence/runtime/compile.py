@@ -32,10 +32,11 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     """The plan that creates a container and executes its program. InvalidInput names what the spec got wrong."""
     plan = Plan()
     process = spec.get("process") or {}
+    joins = compile_namespaces.begin(plan, spec)
     cgroup_slot = compile_cgroups.create(plan, spec, facts)
     root_slot = compile_root.open_root(plan, spec, facts)
     sources = compile_mounts.open_sources(plan, spec, facts)
-    joins = compile_namespaces.open_namespaces(plan, spec)
+    joins = compile_namespaces.open_namespaces(plan, spec, joins)
     start = -1
     if facts.wait:
         start = plan.slot("start socket")

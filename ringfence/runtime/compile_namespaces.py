@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ringfence.errors import InvalidInput, Unsupported
+from ringfence.errors import Unsupported
 from ringfence.linux.mountoptions import MountFlag
 from ringfence.linux.namespaces import KINDS
+from ringfence.oci.runtime_spec import sysctl_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +28,25 @@ def requested(spec: dict[str, Any]) -> dict[str, str]:
     return {item["type"]: item.get("path") or "" for item in listed}
 
 
-def open_namespaces(plan: Plan, spec: dict[str, Any]) -> Joins:
-    """Open what is to be joined, while the host's paths are in sight."""
+def begin(plan: Plan, spec: dict[str, Any]) -> Joins:
+    """A new network namespace is made beside what follows, and joined like one that was there before.
+
+    It costs 0.5 of a start's 8 ms. In a new user namespace it is made by clone, so that it belongs to that one.
+    """
+    kinds = requested(spec)
+    if kinds.get("network") != "" or "user" in kinds:
+        return {}
+    slot = plan.slot("network namespace")
+    plan.runtime("NETWORK", slot, reason="linux.namespaces; ready when the container's first process needs it")
+    return {"network": slot}
+
+
+def open_namespaces(plan: Plan, spec: dict[str, Any], joins: Joins) -> Joins:
+    """Open what is to be joined, while the host's paths are in sight; `joins` are those that `begin` makes."""
     kinds = requested(spec)
     if "mount" not in kinds or kinds["mount"]:
         raise Unsupported("linux.namespaces: a container without a mount namespace of its own is not built yet")
-    joins = {}
+    joins = dict(joins)
     for kind, path in kinds.items():
         if path:
             joins[kind] = plan.slot(f"{kind} namespace")
@@ -43,7 +57,7 @@ def open_namespaces(plan: Plan, spec: dict[str, Any]) -> Joins:
 def clone(plan: Plan, spec: dict[str, Any], joins: Joins, cgroup_slot: int) -> None:
     """The first process, in its new namespaces; its id mapping is written by the runtime actor."""
     linux = spec.get("linux") or {}
-    flags = _new(spec) if "user" not in joins else 0
+    flags = _new(spec, joins) if "user" not in joins else 0
     time = requested(spec).get("time")
     if time == "":
         flags |= _TIME
@@ -64,10 +78,10 @@ def id_map(mappings: list[dict[str, int]]) -> str:
     return "".join(f"{one['containerID']} {one['hostID']} {one['size']}\n" for one in mappings)
 
 
-def _new(spec: dict[str, Any]) -> int:
+def _new(spec: dict[str, Any], joins: Joins) -> int:
     flags = 0
     for kind, path in requested(spec).items():
-        if not path and kind in _BY_CLONE:
+        if not path and kind in _BY_CLONE and kind not in joins:
             flags |= int(KINDS[kind].flag)
     return flags
 
@@ -81,14 +95,14 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
     flags = _CGROUP if kinds.get("cgroup") == "" else 0
     if "user" in joins:
         plan.container("JOIN", joins["user"], _USER, "user", reason="before the others are made, so that it owns them")
-        flags |= _new(spec)
+        flags |= _new(spec, joins)
     if flags:
         plan.container("UNSHARE", flags, reason="linux.namespaces")
     if "user" in joins and flags & _PID:
         plan.container("FORK", reason="a new pid namespace begins with the next child")
     if "user" in kinds:
         plan.container("BECOME", reason="what is made now belongs to the user namespace")
-    if kinds.get("network") == "":
+    if kinds.get("network") == "" and "network" not in joins:
         plan.container("LOOPBACK", reason="a network namespace begins with lo down")
     plan.container("PROPAGATION", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host")
 
@@ -100,15 +114,7 @@ def parameters(plan: Plan, spec: dict[str, Any]) -> None:
     if spec.get("domainname"):
         plan.container("DOMAINNAME", spec["domainname"], reason="domainname")
     for key, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
-        plan.container("SYSCTL", sysctl_path(key), str(value).encode(), 0, reason=f"linux.sysctl: {key}")
-
-
-def sysctl_path(key: str) -> str:
-    """net.ipv4.ip_forward → /proc/sys/net/ipv4/ip_forward; a key may be written with slashes instead (sysctl(8))."""
-    parts = key.split("/") if "/" in key and ("." not in key or key.index("/") < key.index(".")) else key.split(".")
-    if not all(parts) or ".." in parts:
-        raise InvalidInput(f'linux.sysctl: "{key}" is not a kernel parameter')
-    return "/proc/sys/" + "/".join(part.replace("/", ".") if "." in key else part for part in parts)
+        plan.container("SYSCTL", f"/proc/sys/{sysctl_path(key)}", str(value).encode(), 0, reason=f"linux.sysctl: {key}")
 
 
 # ---- exec: everything is joined

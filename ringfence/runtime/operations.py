@@ -8,6 +8,7 @@ argument, `{slot}` the label of the descriptor that the operation makes or uses.
 from __future__ import annotations
 
 OPERATIONS: tuple[tuple[str, str, str], ...] = (
+    ("NETWORK", "i:slot", "begin to make a network namespace with its loopback interface up"),
     ("CGROUP_CREATE", "s:path i:own", "create the cgroup {path}"),
     ("CGROUP_SET", "s:path b:value i:optional", "write {value} to {path}"),
     ("CGROUP_DEVICES", "s:path b:program", "attach the device program to {path}"),

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from ringfence.errors import InvalidInput, Unsupported
+from ringfence.errors import Unsupported
 from ringfence.linux.mounts import Mount
 from ringfence.oci.runtime_spec import default_spec
 from ringfence.runtime.compile import compile_container, compile_exec
-from ringfence.runtime.compile_namespaces import sysctl_path
 from ringfence.runtime.compile_process import cpu_mask
 from ringfence.runtime.facts import Facts
 from ringfence.runtime.plan import Operation, Plan
@@ -108,21 +107,11 @@ def test_exec_joins_the_user_namespace_last() -> None:
     assert joined == ["mount", "user"], "the pid namespace is the clone's"
 
 
-@pytest.mark.parametrize(
-    ("key", "path"),
-    [
-        ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
-        ("net/ipv4/conf/eth0.1/rp_filter", "/proc/sys/net/ipv4/conf/eth0.1/rp_filter"),
-        ("net.ipv4.conf.eth0/1.rp_filter", "/proc/sys/net/ipv4/conf/eth0.1/rp_filter"),
-    ],
-)
-def test_a_sysctl_is_found_as_sysctl_8_finds_it(key: str, path: str) -> None:
-    assert sysctl_path(key) == path
+def test_a_sysctl_is_written_through_the_hosts_procfs() -> None:
+    spec = default_spec()
+    spec["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
 
-
-def test_a_sysctl_cannot_leave_its_tree() -> None:
-    with pytest.raises(InvalidInput):
-        sysctl_path("net/../../self/mem")
+    assert find(compile_container(spec, facts()), "SYSCTL").arguments == ("/proc/sys/net/ipv4/ip_forward", b"1", 0)
 
 
 def test_a_list_of_processors_becomes_a_mask() -> None:
