@@ -12,6 +12,7 @@ import time
 
 from ringfence.engine.options_lifecycle import is_name
 from ringfence.engine.options_mounts import PROPAGATIONS, target_path
+from ringfence.engine.volumes_tree import copy_tree, remove_tree
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ class Volumes:
         try:
             os.rename(staging, os.path.join(self.directory, name))
         except OSError:
-            _remove_tree(staging)
+            remove_tree(staging)
             if not os.path.isdir(os.path.join(self.directory, name)):
                 raise
         return self.get(name)
@@ -117,18 +118,13 @@ class Volumes:
             if missing_ok:
                 return
             raise NotFound(f"no such volume: {name}") from None
-        _remove_tree(trash)
+        remove_tree(trash)
 
     def size(self, name: str) -> int:
         """Bytes on disk of what it holds."""
-        total, seen = 0, set()
-        for directory, _, files in os.walk(self.get(name).path):
-            for entry in (directory, *(os.path.join(directory, file) for file in files)):
-                status = os.lstat(entry)
-                if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))
-                    total += status.st_blocks * 512
-        return total
+        from ringfence.snapshots.trees import disk_usage
+
+        return disk_usage(self.get(name).path).size
 
     def sweep(self) -> None:
         """Remove what a crash left of volumes that were being made or removed."""
@@ -139,7 +135,7 @@ class Volumes:
         for name in names:
             path = os.path.join(self.directory, name)
             if name.startswith(_REMOVING) or (name.startswith(_NEW) and _age(path) > _STALE):
-                _remove_tree(path)
+                remove_tree(path)
 
     def resolve(
         self,
@@ -188,11 +184,9 @@ class Volumes:
             elif request["type"] == "volume" and request.get("copy") and _is_empty(request["path"]):
                 empty.append(request)
         if empty:
-            from ringfence.engine.volumes_copy import copy_tree
-
             with root() as opened:
                 for request in empty:
-                    _fill(copy_tree, opened, request)
+                    _fill(opened, request)
 
 
 def _is_empty(path: str) -> bool:
@@ -201,7 +195,7 @@ def _is_empty(path: str) -> bool:
         return next(entries, None) is None or os.path.exists(os.path.join(os.path.dirname(path), _FILLING))
 
 
-def _fill(copy_tree: Callable[[Root, str, str], None], root: Root, request: MountRequest) -> None:
+def _fill(root: Root, request: MountRequest) -> None:
     import fcntl
 
     mark = os.path.join(os.path.dirname(request["path"]), _FILLING)
@@ -260,13 +254,3 @@ def _age(path: str) -> float:
         return time.time() - os.lstat(path).st_mtime
     except FileNotFoundError:
         return 0
-
-
-def _remove_tree(path: str) -> None:
-    import shutil
-
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:  # another process clears the same leftovers
-        if os.path.lexists(path):
-            raise

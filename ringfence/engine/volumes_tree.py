@@ -1,7 +1,8 @@
-"""Fill an empty volume with what the image has at its mount point, with owners, modes, times, links and xattrs.
+"""The trees of volumes: filled with what an image has at the mount point, and removed.
 
-Both ends are read and written below a root: the image's files are foreign, and the volume may already be in the hands
-of another container. A file gets its name when it is whole, so that an interrupted copy can simply be run again.
+Both ends of a copy are read and written below a root: the image's files are foreign, and the volume may already be in
+the hands of another container. A file gets its name when it is whole, so that an interrupted copy can simply be run
+again. Neither function recurses: a container may nest directories deeper than Python's stack, or a path, can be.
 """
 
 from __future__ import annotations
@@ -108,3 +109,47 @@ def _copy_attributes(source: int, target: int, status: os.stat_result) -> None:
     for name in os.listxattr(source):
         os.setxattr(target, name, os.getxattr(source, name))
     os.utime(target, ns=_times(status))
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory with all that is in it; nothing if another process does, or did, the same.
+
+    Directories are first moved up to the top, one level at a time, so that no path gets long.
+    """
+    try:
+        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        while names := os.listdir(top):
+            for name in names:
+                _remove_entry(top, name)
+    finally:
+        os.close(top)
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+
+
+def _remove_entry(top: int, name: str) -> None:
+    """Remove one entry of `top`; the directories in it become entries of `top`."""
+    try:
+        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    except NotADirectoryError:  # also what O_NOFOLLOW with O_DIRECTORY says of a link
+        os.unlink(name, dir_fd=top)
+        return
+    except FileNotFoundError:
+        return
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    os.rename(entry.name, os.urandom(16).hex(), src_dir_fd=directory, dst_dir_fd=top)
+                else:
+                    os.unlink(entry.name, dir_fd=directory)
+        os.rmdir(name, dir_fd=top)
+    except FileNotFoundError:
+        return
+    finally:
+        os.close(directory)
