@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 from ringfence.engine.options_kinds import Option, bad, each, number, pairs, text
 from ringfence.errors import InvalidInput, Unsupported
 
@@ -100,6 +98,8 @@ def host_name(flag: str, value: Any) -> str:
 
 def address(flag: str, value: Any) -> str:
     """An IPv4 or IPv6 address."""
+    import socket
+
     words = text(flag, value).strip()
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
