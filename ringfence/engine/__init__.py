@@ -103,6 +103,8 @@ class Engine:
 
     def close(self) -> None:
         """Close the database; the engine opens it again when it is used again."""
+        if self._images is not None:
+            self._images.close()
         if self._database is not None:
             self._database.close()
         self._database = self._records = self._images = None
