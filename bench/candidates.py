@@ -172,8 +172,9 @@ class Library(ImageHost):
         self.engine.ps()
 
     def remove(self, containers: Sequence[str]) -> None:
-        for container in containers:
-            self.engine.rm(container, force=True)
+        with _failures():
+            for container in containers:
+                self.engine.rm(container, force=True)
 
 
 @contextlib.contextmanager

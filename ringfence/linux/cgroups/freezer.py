@@ -40,9 +40,9 @@ def is_frozen_v2(group: Group) -> bool | None:
 
 
 def _reach(group: Group, file: str, value: str, state: Callable[[Group], bool | None], wanted: bool) -> None:
-    """Write, and wait until it is so; TimeoutError if it is not within the time, and then as it was before.
+    """Write until it is so; TimeoutError if it is not within the time, and then as it was before.
 
-    v1 tries to freeze only for a moment at each write and at each reading of its state, which the loop does.
+    v1 tries to freeze only for a moment at each write, and a cgroup that goes meanwhile is noticed by writing.
     """
     deadline, pause = time.monotonic() + _PATIENCE, 0.0002
     _write(group, file, value)
@@ -54,6 +54,7 @@ def _reach(group: Group, file: str, value: str, state: Callable[[Group], bool | 
             raise TimeoutError(errno.ETIMEDOUT, what, f"{group.path}/{file}")
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+        _write(group, file, value)
 
 
 def _write(group: Group, file: str, value: str) -> None:

@@ -9,6 +9,7 @@ import time
 
 from ringfence.errors import Unsupported
 from ringfence.linux.cgroups import blockio, cpu, freezer, memory, pids
+from ringfence.linux.cgroups.setting import GONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,21 +66,37 @@ def processes(places: Places, cgroup: str) -> list[int]:
         try:
             with open(f"{directory}/cgroup.procs") as file:
                 found.update([int(line) for line in file])
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:  # a threaded cgroup: its processes are listed further up
+        except OSError as error:  # in a threaded cgroup not supported: its processes are listed further up
+            if error.errno not in (*GONE, errno.EOPNOTSUPP):
                 raise
     return sorted(found)
 
 
 def kill(places: Places, cgroup: str, signal: int) -> None:
-    """By cgroup.kill (Linux 5.14), else one by one while all stand still, so that none escapes by forking."""
+    """By cgroup.kill (Linux 5.14), else one by one while all stand still, so that none escapes by forking.
+
+    A cgroup that goes meanwhile has no process left.
+    """
+    try:
+        if signal == signals.SIGKILL and _kill_v2(places, cgroup):
+            return
+        _signal_all(places, cgroup, signal)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+
+
+def _kill_v2(places: Places, cgroup: str) -> bool:
+    """Whether this kernel and layout can."""
     tree = places.v2(cgroup)
-    if signal == signals.SIGKILL and tree is not None and os.path.exists(f"{tree.path}/cgroup.kill"):
-        with open(f"{tree.path}/cgroup.kill", "w") as file:
-            file.write("1")
-        return
+    if tree is None or not os.path.exists(f"{tree.path}/cgroup.kill"):
+        return False
+    with open(f"{tree.path}/cgroup.kill", "w") as file:
+        file.write("1")
+    return True
+
+
+def _signal_all(places: Places, cgroup: str, signal: int) -> None:
     was_frozen = frozen(places, cgroup)
     if not was_frozen:
         freeze(places, cgroup)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+GONE = (errno.ENOENT, errno.ENODEV)  # the second when a cgroup is removed between opening and reading its file
 UNLIMITED = 1 << 62  # v1 shows "no limit" as a number close to 2**63, rounded down to pages
 
 
@@ -40,7 +43,9 @@ class Group:
         try:
             with open(f"{self.path}/{file}") as stream:
                 return stream.read().rstrip("\n")
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             return ""
 
     def limit(self, file: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -242,6 +243,37 @@ def test_removing_takes_all_that_is_below_and_waits_for_dying_processes(
     process.wait()
     for directory in machine.directories(cgroup):
         os.makedirs(directory, exist_ok=True)
+
+
+def test_a_cgroup_may_be_removed_while_it_is_asked_and_killed(machine: CgroupDriver) -> None:
+    name = f"/ringfence-test-{uuid.uuid4().hex[:8]}"
+    ends = threading.Event()
+
+    def come_and_go() -> None:
+        while not ends.is_set():
+            for directory in machine.directories(name):
+                os.mkdir(directory)
+            machine.remove(name)
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            machine.frozen(name)
+            machine.stats(name)
+            machine.processes(name)
+            machine.oom_kills(name)
+            machine.kill(name, signal.SIGKILL)
+            machine.exists(name)
+    finally:
+        ends.set()
+        thread.join()
+    assert not machine.exists(name)
+
+
+def test_killing_what_is_not_there_does_nothing(machine: CgroupDriver) -> None:
+    machine.kill("/ringfence-test-absent", signal.SIGKILL)
+    machine.kill("/ringfence-test-absent", signal.SIGTERM)
 
 
 def test_a_living_process_keeps_its_cgroup(machine: CgroupDriver, cgroup: str, start: Start) -> None:
