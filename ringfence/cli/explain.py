@@ -31,7 +31,7 @@ def _found(engine: Engine, operands: list[str]) -> dict[str, Any]:
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
-    from ringfence.engine import explain
+    from ringfence.engine.explain import text
 
     found = _found(engine, arguments.operands)
     if arguments.on("json"):
@@ -39,7 +39,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
 
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     else:
-        sys.stdout.write(explain.text(found).rstrip("\n") + "\n")
+        sys.stdout.write(text(found).rstrip("\n") + "\n")
     return 0
 
 

@@ -1,11 +1,12 @@
 """The command `ringfence`: from the words on the command line to one verb, and from its errors to one line.
 
-Only what the verb needs is imported, at the moment it needs it: start-up time is a feature (tests/cli/test_imports.py
+Only what the verb needs is imported, at the moment it needs it: start-up time is a feature (tests/test_import_budget.py
 holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RINGFENCE_STATE and XDG's directories.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -112,20 +113,21 @@ def _act(command: Command) -> int:
 def _engine(options: Arguments) -> Engine:
     from ringfence.engine import Engine
 
-    root, state = directories(os.environ)
+    root, state = directories(os.environ, root=os.geteuid() == 0)
     return Engine(options.text("root") or root, options.text("state") or state,
                   snapshotter=options.text("snapshotter"))  # fmt: skip
 
 
-def directories(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The data and state directories that the environment names; None is the engine's own choice."""
-    root, state = environment.get("RINGFENCE_ROOT"), environment.get("RINGFENCE_STATE")
-    if os.geteuid() != 0:
-        if data := environment.get("XDG_DATA_HOME"):
-            root = root or f"{data}/ringfence"
-        if runtime := environment.get("XDG_RUNTIME_DIR"):
-            state = state or f"{runtime}/ringfence"
-    return root or None, state or None
+def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | None, str | None]:
+    """The data and state directories that the environment names; None is the engine's own choice.
+
+    XDG's directories are those of ordinary users: `root` keeps to /var/lib and /run, whosever session it is in.
+    """
+    data, runtime = environment.get("XDG_DATA_HOME"), environment.get("XDG_RUNTIME_DIR")
+    return (
+        environment.get("RINGFENCE_ROOT") or (f"{data}/ringfence" if data and not root else None),
+        environment.get("RINGFENCE_STATE") or (f"{runtime}/ringfence" if runtime and not root else None),
+    )
 
 
 def explain(error: BaseException) -> str:
@@ -158,6 +160,8 @@ def _report(error: RingfenceError | OSError, command: Command) -> None:
 
 def script() -> NoReturn:
     """The entry of bin/ringfence. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
+    # The imports of `run` alone allocate enough for a hundred collections, which find nothing and cost 5 ms in all.
+    gc.set_threshold(100_000)
     status = main(sys.argv[1:])
     try:
         sys.stdout.flush()

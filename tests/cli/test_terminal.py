@@ -33,8 +33,8 @@ def test_a_new_size_reaches_the_shell(command: Command) -> None:
 def test_ctrl_c_interrupts_what_the_shell_runs_and_not_us(command: Command) -> None:
     with command.terminal(*SHELL) as terminal:
         terminal.expect("ready> ")
-        terminal.type("sleep 1000\r")
-        terminal.expect("1000")
+        terminal.type("echo run''ning; sleep 1000\r")
+        terminal.expect("running")
         terminal.type("\x03")
         terminal.expect("ready> ")
         terminal.type("echo status $?\r")

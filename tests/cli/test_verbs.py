@@ -219,7 +219,7 @@ def test_a_save_that_fails_leaves_no_file(command: Command, tmp_path: Path) -> N
 
 
 def test_events_tell_what_happened(command: Command) -> None:
-    command.ok("run", "--name", "short", "--network", "none", "host", "sh", "-c", "exit 3")
+    command.run("run", "--name", "short", "--network", "none", "host", "sh", "-c", "exit 3")
 
     lines = command.ok("events", "--since", "10m", "--until", "0s", "--filter", "container=short").splitlines()
 
