@@ -36,6 +36,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -107,18 +108,18 @@ enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
 struct header { char magic[4]; uint32_t count; int32_t fault, fault_errno; uint32_t preserve, stdio, stdin_open, detach; };
 struct op { uint16_t code, actor; uint32_t size; };
 
-enum { SLOTS = 512, CGROUPS = 96, FILES = 16 };
+enum { FILES = 16 };
 static const char *plan, *cursor;
 static struct header head;
 static int self = RUNTIME, current = -1, turn_fd = -1, report_fd = -1, control_fd = -1;
-static int slot[SLOTS];
+static int *slot;                     /* as many as operations: each slot is filled by one */
 static int root_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -1, -1 };
 static pid_t child = -1;
 static int child_pidfd = -1;
-static const char *made_cgroups[CGROUPS], *made_files[FILES];
+static const char **made_cgroups, *made_files[FILES];
 static int made_cgroup_count, made_file_count, with_init;
 static char program[PATH_MAX];
-static sigset_t original_mask;
+static mode_t original_umask;
 
 static int64_t number(void) { int64_t v; memcpy(&v, cursor, 8); cursor += 8; return v; }
 static uint32_t length(void) { uint32_t v; memcpy(&v, cursor, 4); cursor += 4; return v; }
@@ -135,16 +136,33 @@ static const char **strings(uint32_t *count) {
     return v;
 }
 
+/* How many bytes the well-formed UTF-8 character at `text` has; 0 if there is none (RFC 3629, section 4). */
+static size_t utf8_character(const unsigned char *text, size_t n) {
+    unsigned char first = text[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (length > n) return 0;
+    for (size_t i = 1; i < length; i++) if ((text[i] & 0xc0) != 0x80) return 0;
+    if (length > 2) {
+        unsigned char second = text[1];
+        if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return 0; /* too long; surrogates */
+        if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return 0; /* too long; too large */
+    }
+    return length;
+}
+
+/* The inside of a JSON string. A byte that is not UTF-8 becomes the lone surrogate U+DC80..U+DCFF by which Python
+ * restores it ("surrogateescape"), so that nothing is lost. At most six bytes for one; stops where `out` would end. */
 static int json_escape(char *out, size_t size, const char *text, size_t n) {
     size_t o = 0;
-    for (size_t i = 0; i < n && o + 8 < size; i++) {
+    for (size_t i = 0; i < n && o + 8 < size;) {
         unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\') { out[o++] = '\\'; out[o++] = (char)c; }
-        else if (c == '\n') { out[o++] = '\\'; out[o++] = 'n'; }
-        else if (c == '\r') { out[o++] = '\\'; out[o++] = 'r'; }
-        else if (c == '\t') { out[o++] = '\\'; out[o++] = 't'; }
+        size_t character = utf8_character((const unsigned char *)text + i, n - i);
+        const char *plain = c == '"' || c == '\\' ? text + i : c == '\n' ? "n" : c == '\r' ? "r" : c == '\t' ? "t" : NULL;
+        if (plain) out[o++] = '\\', out[o++] = *plain;
+        else if (!character) o += (size_t)snprintf(out + o, size - o, "\\udc%02x", c);
         else if (c < 0x20) o += (size_t)snprintf(out + o, size - o, "\\u%04x", c);
-        else out[o++] = (char)c;
+        else memcpy(out + o, text + i, character), o += character;
+        i += character ? character : 1;
     }
     return (int)o;
 }
@@ -889,14 +907,18 @@ static void write_atomically(const char *path, const char *data, size_t size) {
         if (self == RUNTIME && child_pidfd >= 0 && current < (int)head.count) fail("write %s", path);
 }
 
+/* A small file of the kernel's as a string; "" if it cannot be read. */
+static void read_text(const char *path, char *text, size_t size) {
+    int fd = *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+    if (fd >= 0) close(fd);
+    text[n > 0 ? n : 0] = 0;
+}
+
 static uint64_t start_time(pid_t pid) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) close(fd);
-    if (n <= 0) return 0;
-    text[n] = 0;
+    read_text(path, text, sizeof text);
     char *field = strrchr(text, ')'); /* proc_pid_stat(5): field 22, counted after the command's name */
     for (int i = 0; field && i < 20; i++) field = strchr(field + 1, ' ');
     return field ? strtoull(field + 1, NULL, 10) : 0;
@@ -912,7 +934,9 @@ static void op_record(void) {
 }
 
 static void reset_signals(void) {
-    for (int s = 1; s < 65; s++) if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+    /* by the system call: a libc keeps signals 32 to 34 to itself, and they may come to us ignored */
+    static const unsigned long dfl[16];
+    for (int s = 1; s < 65; s++) syscall(SYS_rt_sigaction, s, dfl, NULL, 8);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -1198,7 +1222,6 @@ static void op_exec(void) {
     }
     prctl(PR_SET_PDEATHSIG, 0);
     reset_signals();
-    sigprocmask(SIG_SETMASK, &original_mask, NULL);
     syscall(NR_close_range, 3u + head.preserve, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
     if (send(report_fd, "X", 1, MSG_NOSIGNAL) < 0) _exit(1);
     execve(program, (char **)args, (char **)env);
@@ -1223,17 +1246,29 @@ static void op_wait(void) {
 
 /* ---- the monitor ---------------------------------------------------------------------------------------------------------- */
 
-enum { CHUNK = 32768, CLIENTS = 16 };
+enum { CHUNK = 32768, CLIENTS = 16, PIECE = 4000, ENTRY = 6 * PIECE + 160 };
+enum { PATIENCE = 10 }; /* seconds after the exit, in which a client other than the owner must take something */
 static struct {
     const char *driver, *log, *socket, *exit_file, **exit_command, *event_file, *event, **health, *oom_file, *oom_key;
     int64_t max_size, max_file, health_ms, timeout;
 } watch;
 static int log_fd = -1, attach_fd = -1, owner = -1, owner_done;
-static int64_t log_size;
-static char partial[2];
-static struct client { int fd, owes; } clients[CLIENTS];
-static char chunk[CHUNK + 1], input[CHUNK];
+static int64_t log_size, last_sent;
+static pid_t health_check;
+static char oom_score[16];
+/* `owes`: it has not been given the present chunk; `deaf`: it takes no more, but what it has sent still counts. */
+static struct client { int fd, owes, deaf; } clients[CLIENTS];
+static char chunk[CHUNK + 1], input[CHUNK + 1], entries[CHUNK];
 static int chunk_size, input_size, input_at;
+static size_t entries_size;
+/* Output that was read after the exit while somebody still owed the chunk before it. */
+static struct late { struct late *next; int size; char data[]; } *late_first, **late_last = &late_first;
+
+static void reopen_log(void) {
+    if (log_fd >= 0) close(log_fd);
+    log_fd = open(watch.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_size = log_fd < 0 ? 0 : lseek(log_fd, 0, SEEK_END);
+}
 
 static void op_monitor(void) {
     watch.driver = string(), watch.log = string(), watch.max_size = number(), watch.max_file = number();
@@ -1241,9 +1276,8 @@ static void op_monitor(void) {
     watch.event_file = string(), watch.event = string(), watch.health_ms = number(), watch.health = strings(NULL);
     watch.timeout = number(), watch.oom_file = string(), watch.oom_key = string();
     if (strcmp(watch.driver, "none")) {
-        log_fd = open(watch.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        reopen_log();
         if (log_fd < 0) fail("open the log %s", watch.log);
-        log_size = lseek(log_fd, 0, SEEK_END);
     }
     if (*watch.socket) attach_fd = listen_at(watch.socket, SOCK_NONBLOCK);
 }
@@ -1252,13 +1286,6 @@ static int64_t now_ns(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void reopen_log(void) {
-    if (log_fd < 0) return;
-    close(log_fd);
-    log_fd = open(watch.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    log_size = log_fd < 0 ? 0 : lseek(log_fd, 0, SEEK_END);
 }
 
 static void rotate_log(void) {
@@ -1273,50 +1300,81 @@ static void rotate_log(void) {
     reopen_log();
 }
 
-static void log_lines(int stream, const char *data, size_t size) {
-    static char out[CHUNK];
-    char stamp[40];
+/* A full disk loses log entries, never half of one, and never the container: the next write may succeed. */
+static void write_entries(void) {
+    ssize_t wrote = write(log_fd, entries, entries_size);
+    if (wrote > 0 && wrote < (ssize_t)entries_size) {
+        const char *end = memrchr(entries, '\n', (size_t)wrote);
+        wrote = end ? end + 1 - entries : 0;
+        (void)!ftruncate(log_fd, log_size + wrote);
+    }
+    if (wrote > 0) log_size += wrote;
+    entries_size = 0;
+    if (watch.max_size && log_size >= watch.max_size) rotate_log();
+}
+
+/* One entry: a line, or a piece of a line that the next entry of this stream continues (then without `newline`). */
+static void log_entry(int stream, const char *stamp, const char *text, size_t size, int newline) {
+    const char *name = stream ? "stderr" : "stdout";
+    char *out = entries + entries_size;
+    size_t used;
+    if (watch.driver[0] == 'j') {
+        used = (size_t)snprintf(out, ENTRY, "{\"log\":\"");
+        used += (size_t)json_escape(out + used, ENTRY - used, text, size + (size_t)newline);
+        used += (size_t)snprintf(out + used, ENTRY - used, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n", name, stamp);
+    } else {
+        used = (size_t)snprintf(out, ENTRY, "%s %s %c ", stamp, name, newline ? 'F' : 'P');
+        memcpy(out + used, text, size);
+        used += size;
+        out[used++] = '\n';
+    }
+    entries_size += used;
+}
+
+static void log_output(int stream, const char *data, size_t size) {
+    if (!strcmp(watch.driver, "none")) return;
+    if (log_fd < 0) reopen_log();
+    char stamp[64];
     int64_t now = now_ns(CLOCK_REALTIME);
     time_t seconds = (time_t)(now / 1000000000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
     size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(stamp + n, sizeof stamp - n, ".%09lldZ", (long long)(now % 1000000000));
-    const char *name = stream ? "stderr" : "stdout";
-    int json = watch.driver[0] == 'j';
     while (size && log_fd >= 0) {
         const char *newline = memchr(data, '\n', size);
-        size_t line = newline ? (size_t)(newline - data) : size, used;
-        if (line > 4000) { line = 4000; newline = NULL; }
-        if (json) {
-            used = (size_t)snprintf(out, sizeof out, "{\"log\":\"");
-            used += (size_t)json_escape(out + used, sizeof out - used - 128, data, line + !!newline);
-            used += (size_t)snprintf(out + used, sizeof out - used, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n", name, stamp);
-        } else {
-            used = (size_t)snprintf(out, sizeof out, "%s %s %c ", stamp, name, newline ? 'F' : 'P');
-            memcpy(out + used, data, line);
-            used += line;
-            out[used++] = '\n';
+        size_t line = newline ? (size_t)(newline - data) : size;
+        if (line > PIECE) {
+            newline = NULL;
+            for (line = PIECE; line > PIECE - 3 && (data[line] & 0xc0) == 0x80;) line--; /* not inside of a character */
         }
-        partial[stream] = !newline;
-        /* a full disk loses log lines but never the container (the next write may succeed) */
-        ssize_t wrote = write(log_fd, out, used);
-        if (wrote > 0) log_size += wrote;
-        if (watch.max_size && log_size >= watch.max_size) rotate_log();
+        log_entry(stream, stamp, data, line, !!newline);
+        if (entries_size > sizeof entries - ENTRY || (watch.max_size && log_size + (int64_t)entries_size >= watch.max_size))
+            write_entries();
         data += line + !!newline, size -= line + !!newline;
     }
+    if (log_fd >= 0 && entries_size) write_entries();
+    entries_size = 0;
 }
 
 static void drop_client(struct client *c) {
     if (c->fd == owner) owner = -1;
     close(c->fd);
-    c->fd = -1, c->owes = 0;
+    *c = (struct client){ -1, 0, 0 };
 }
 
 static void add_client(int fd) {
     for (int i = 0; i < CLIENTS; i++)
-        if (clients[i].fd < 0) { clients[i].fd = fd; fcntl(fd, F_SETFL, O_NONBLOCK); return; }
+        if (clients[i].fd < 0) {
+            clients[i] = (struct client){ fd, 0, 0 };
+            fcntl(fd, F_SETFL, O_NONBLOCK);
+            return;
+        }
     close(fd);
+}
+
+static void accept_clients(void) {
+    for (int fd; attach_fd >= 0 && (fd = accept4(attach_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) add_client(fd);
 }
 
 /* Gives the present chunk to whoever still owes it; returns whether somebody does (then nothing more is read). */
@@ -1325,9 +1383,11 @@ static int deliver(void) {
     for (int i = 0; i < CLIENTS; i++) {
         struct client *c = &clients[i];
         if (c->fd < 0 || !c->owes) continue;
-        if (send(c->fd, chunk, (size_t)chunk_size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) c->owes = 0;
-        else if (errno == EAGAIN || errno == ENOBUFS) owed = 1;
-        else drop_client(c);
+        if (send(c->fd, chunk, (size_t)chunk_size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) {
+            c->owes = 0;
+            last_sent = now_ns(CLOCK_MONOTONIC);
+        } else if (errno == EAGAIN || errno == ENOBUFS) owed = 1;
+        else c->owes = 0, c->deaf = 1;
     }
     return owed;
 }
@@ -1335,65 +1395,82 @@ static int deliver(void) {
 static void broadcast(const char *data, int size) {
     if (data != chunk) memcpy(chunk, data, (size_t)size);
     chunk_size = size;
-    for (int i = 0; i < CLIENTS; i++) clients[i].owes = clients[i].fd >= 0;
+    for (int i = 0; i < CLIENTS; i++) clients[i].owes = clients[i].fd >= 0 && !clients[i].deaf;
     deliver();
 }
 
-/* Reads what the container wrote, once. 1: something was there; 0: nothing now; -1: the stream has ended. */
-static int pump(int *fd, int stream) {
-    ssize_t n = read(*fd, chunk + 1, CHUNK - 1);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-    if (n <= 0) { close(*fd); *fd = -1; return -1; }
-    log_lines(stream, chunk + 1, (size_t)n);
-    chunk[0] = stream ? 'E' : 'O';
-    broadcast(chunk, (int)n + 1);
-    return 1;
+static int any_owing(void) {
+    for (int i = 0; i < CLIENTS; i++) if (clients[i].owes) return 1;
+    return 0;
 }
 
+/* Reads once, up to `most` bytes, what the container wrote. Returns how much; 0: nothing now; -1: the stream has ended. */
+static int pump(int *fd, int stream, int most) {
+    ssize_t n = read(*fd, chunk + 1, (size_t)(most < CHUNK - 1 ? most : CHUNK - 1));
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n <= 0) { close(*fd); *fd = -1; return -1; }
+    log_output(stream, chunk + 1, (size_t)n);
+    chunk[0] = stream ? 'E' : 'O';
+    broadcast(chunk, (int)n + 1);
+    return (int)n;
+}
+
+static int *stdin_of_program(void) { return pty >= 0 ? &pty : &pipes[0]; }
+static int *stdout_of_program(void) { return pty >= 0 ? &pty : &pipes[1]; }
+
 static void feed(void) {
-    int *fd = pty >= 0 ? &pty : &pipes[0];
-    if (*fd < 0) { input_size = input_at = 0; return; }
-    ssize_t n = write(*fd, input + input_at, (size_t)(input_size - input_at));
+    int *fd = stdin_of_program();
+    ssize_t n = *fd < 0 ? 0 : write(*fd, input + input_at, (size_t)(input_size - input_at));
     if (n > 0) input_at += (int)n;
-    else if (errno != EAGAIN && errno != EINTR) { if (pty < 0) { close(*fd); *fd = -1; } input_at = input_size; }
+    else if (*fd < 0) input_at = input_size;
+    else if (errno != EAGAIN && errno != EINTR) {
+        if (pty < 0) { close(*fd); *fd = -1; }
+        input_at = input_size;
+    }
     if (input_at == input_size) input_size = input_at = 0;
 }
 
+/* One message of a client; only while no input waits to be taken by the program. */
 static void hear(struct client *c) {
-    static char message[CHUNK + 1];
-    ssize_t n = recv(c->fd, message, sizeof message, MSG_DONTWAIT);
+    ssize_t n = recv(c->fd, input, sizeof input, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0 && errno == ECONNRESET) { c->deaf = 1, c->owes = 0; return; } /* it left without reading: what it sent comes next */
     if (n <= 0) { drop_client(c); return; }
-    switch (message[0]) {
-    case 'I': memcpy(input, message + 1, (size_t)n - 1); input_at = 0; input_size = (int)n - 1; feed(); break;
+    switch (input[0]) {
+    case 'I': input_at = 1, input_size = (int)n; feed(); break;
     case 'C': if (pty < 0 && pipes[0] >= 0) { close(pipes[0]); pipes[0] = -1; } break;
     case 'R':
         if (pty >= 0 && n >= 5) {
             struct winsize size = { 0, 0, 0, 0 };
-            memcpy(&size.ws_row, message + 1, 2), memcpy(&size.ws_col, message + 3, 2);
+            memcpy(&size.ws_row, input + 1, 2), memcpy(&size.ws_col, input + 3, 2);
             ioctl(pty, TIOCSWINSZ, &size);
         }
         break;
     case 'D': owner_done = 1; break;
-    case 'L': reopen_log(); break;
+    case 'L': if (strcmp(watch.driver, "none")) reopen_log(); break;
     }
 }
 
-static void spawn(const char **argv) {
-    pid_t pid = fork();
-    if (pid) return; /* reaped like any other child; a failing fork means no check this time */
+/* Becomes a program of the caller's (exit command, health check), with what the caller had and the monitor changed. */
+static void become(const char **argv) {
     reset_signals();
-    setsid();
+    umask(original_umask);
+    if (*oom_score) (void)!write_all("/proc/self/oom_score_adj", oom_score, strlen(oom_score));
     execv(argv[0], (char **)argv);
     _exit(127);
 }
 
+static void check_health(void) {
+    if (health_check > 0) return; /* the last one is still at it */
+    health_check = fork(); /* reaped like any other child; a failing fork means no check this time */
+    if (health_check) return;
+    setsid();
+    become(watch.health);
+}
+
 static int oom_killed(void) {
     char text[1024];
-    int fd = *watch.oom_file ? open(watch.oom_file, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) close(fd);
-    text[n > 0 ? n : 0] = 0;
+    read_text(watch.oom_file, text, sizeof text);
     size_t key = strlen(watch.oom_key);
     for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (!strncmp(line, watch.oom_key, key) && line[key] == ' ') return atoi(line + key + 1) > 0;
@@ -1406,54 +1483,135 @@ static void record_exit(int status, int64_t started, char *record, size_t size) 
     snprintf(record, size, "{\"exit_code\": %d, \"signal\": %d, \"oom_killed\": %s, \"started_at\": %lld, \"finished_at\": %lld, \"pid\": %d}",
              code, signal, oom_killed() ? "true" : "false", (long long)started, (long long)now, (int)child);
     if (*watch.exit_file) write_atomically(watch.exit_file, record, strlen(record));
-    if (*watch.event_file) {
-        char line[4096];
-        int n = snprintf(line, sizeof line, "%s,\"exitCode\":\"%d\"}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld}\n",
-                         watch.event, code, (long long)(now / 1000000000), (long long)now);
-        int fd = open(watch.event_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (fd >= 0 && n < (int)sizeof line) (void)!write(fd, line, (size_t)n);
-        if (fd >= 0) close(fd);
-    }
-}
-
-static int any_owing(void) {
-    for (int i = 0; i < CLIENTS; i++) if (clients[i].fd >= 0 && clients[i].owes) return 1;
-    return 0;
+    if (!*watch.event_file) return;
+    char rest[160];
+    int n = snprintf(rest, sizeof rest, ",\"exitCode\":\"%d\"}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld}\n",
+                     code, (long long)(now / 1000000000), (long long)now);
+    struct iovec line[] = { { (char *)(uintptr_t)watch.event, strlen(watch.event) }, { rest, (size_t)n } };
+    int fd = open(watch.event_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0) (void)!writev(fd, line, 2);
+    if (fd >= 0) close(fd);
 }
 
 /* One wait for whatever comes first: output, a client, a dead child, or `limit` milliseconds. */
 static void watch_once(int signals, int limit) {
-    struct pollfd p[6 + CLIENTS];
-    int n = 0, out = -1, err = -1, in = -1, join = -1, owing = any_owing();
+    struct pollfd p[5 + CLIENTS];
+    int n = 0, out = -1, err = -1, in = -1, join = -1, owing = any_owing(), *first = stdout_of_program();
     p[n++] = (struct pollfd){ signals, POLLIN, 0 };
     if (attach_fd >= 0) { join = n; p[n++] = (struct pollfd){ attach_fd, POLLIN, 0 }; }
-    int *first = pty >= 0 ? &pty : &pipes[1];
     if (!owing && *first >= 0) { out = n; p[n++] = (struct pollfd){ *first, POLLIN, 0 }; }
     if (!owing && pipes[2] >= 0) { err = n; p[n++] = (struct pollfd){ pipes[2], POLLIN, 0 }; }
-    if (input_size) { in = n; p[n++] = (struct pollfd){ pty >= 0 ? pty : pipes[0], POLLOUT, 0 }; }
+    if (input_size) { in = n; p[n++] = (struct pollfd){ *stdin_of_program(), POLLOUT, 0 }; }
     int base = n;
-    for (int i = 0; i < CLIENTS; i++)
-        p[n++] = (struct pollfd){ clients[i].fd, (short)((input_size ? 0 : POLLIN) | (clients[i].owes ? POLLOUT : 0)), 0 };
+    for (int i = 0; i < CLIENTS; i++) { /* with input pending nobody is heard, nor that he has hung up */
+        struct client *c = &clients[i];
+        short events = (short)((input_size ? 0 : POLLIN) | (c->owes ? POLLOUT : 0));
+        p[n++] = (struct pollfd){ events ? c->fd : -1, events, 0 };
+    }
     if (poll(p, (nfds_t)n, limit) <= 0) return;
     if (owing) deliver();
-    for (int i = 0; i < CLIENTS; i++)
-        if (clients[i].fd >= 0 && clients[i].fd == p[base + i].fd && p[base + i].revents & (POLLIN | POLLHUP | POLLERR)) hear(&clients[i]);
     if (in >= 0 && p[in].revents) feed();
-    if (out >= 0 && p[out].revents && *first >= 0) pump(first, 0);
-    if (err >= 0 && p[err].revents && pipes[2] >= 0 && !any_owing()) pump(&pipes[2], 1);
-    if (join >= 0 && p[join].revents) {
-        int fd = accept4(attach_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) add_client(fd);
-    }
+    for (int i = 0; i < CLIENTS; i++)
+        if (p[base + i].revents & (POLLIN | POLLHUP | POLLERR) && clients[i].fd == p[base + i].fd && !input_size) hear(&clients[i]);
+    if (out >= 0 && p[out].revents && *first >= 0) pump(first, 0, CHUNK);
+    if (err >= 0 && p[err].revents && pipes[2] >= 0 && !any_owing()) pump(&pipes[2], 1, CHUNK);
+    if (join >= 0 && p[join].revents) accept_clients();
 }
 
 static int reap(int signals, int *status) {
     struct signalfd_siginfo info;
     int ended = 0, one;
     while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {}
-    for (pid_t pid; (pid = waitpid(-1, &one, WNOHANG | __WALL)) > 0;)
+    for (pid_t pid; (pid = waitpid(-1, &one, WNOHANG | __WALL)) > 0;) {
         if (pid == child) { *status = one; ended = 1; }
+        if (pid == health_check) health_check = 0;
+    }
     return ended;
+}
+
+/* Milliseconds until the time-out or the next health check, -1 for neither; does what is due. */
+static int timers(int64_t begun, int64_t *checked) {
+    int64_t now = now_ns(CLOCK_MONOTONIC), limit = INT_MAX;
+    if (watch.timeout) {
+        int64_t left = begun / 1000000 + watch.timeout * 1000 - now / 1000000;
+        if (left <= 0) { kill(child, SIGKILL); watch.timeout = 0; }
+        else if (left < limit) limit = left + 1;
+    }
+    if (watch.health_ms) {
+        int64_t left = *checked / 1000000 + watch.health_ms - now / 1000000;
+        if (left <= 0) { check_health(); *checked = now; left = watch.health_ms; }
+        if (left < limit) limit = left + 1;
+    }
+    return watch.timeout || watch.health_ms ? (int)limit : -1;
+}
+
+/* What the program wrote before it ended, and no more: those it left behind may write for ever. What cannot be delivered
+ * at once is kept, so that log and exit record need not wait for anybody. A terminal holds at most 64 KiB (tty_buffer.c). */
+static void drain(int *fd, int stream) {
+    int left = 0;
+    if (*fd < 0) return;
+    if (fd == &pty) left = 128 * 1024;
+    else if (ioctl(*fd, FIONREAD, &left)) left = 0;
+    for (int n = 1; left > 0 && *fd >= 0 && n > 0; left -= n) {
+        if (!any_owing()) { n = pump(fd, stream, left); continue; }
+        struct late *one = malloc(sizeof *one + CHUNK);
+        if (!one) break;
+        n = (int)read(*fd, one->data + 1, (size_t)(left < CHUNK - 1 ? left : CHUNK - 1));
+        if (n <= 0) { free(one); break; }
+        log_output(stream, one->data + 1, (size_t)n);
+        one->data[0] = stream ? 'E' : 'O', one->size = n + 1, one->next = NULL;
+        *late_last = one, late_last = &one->next;
+    }
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+/* Delivers all that is late. Clients other than the owner that take nothing for a while are left behind. */
+static void deliver_late(int signals) {
+    for (;;) {
+        while (late_first && !any_owing()) {
+            struct late *one = late_first;
+            broadcast(one->data, one->size);
+            late_first = one->next;
+            free(one);
+        }
+        if (!any_owing()) return;
+        watch_once(signals, PATIENCE * 1000);
+        if (now_ns(CLOCK_MONOTONIC) - last_sent < PATIENCE * 1000000000ll) continue;
+        for (int i = 0; i < CLIENTS; i++) if (clients[i].owes && clients[i].fd != owner) drop_client(&clients[i]);
+    }
+}
+
+/* A client that finds messages unread in a closed socket is told of a reset, before it can read what was sent to it. */
+static void take_leave(void) {
+    for (int i = 0; i < CLIENTS; i++)
+        if (clients[i].fd >= 0) {
+            shutdown(clients[i].fd, SHUT_RD);
+            while (recv(clients[i].fd, input, sizeof input, MSG_DONTWAIT) > 0) {}
+            drop_client(&clients[i]);
+        }
+}
+
+/* The program has ended: first what others rely on (log, exit record, event), then those who listen, then the cgroups. */
+static void end(int signals, int status, int64_t started) {
+    char record[512] = "X";
+    input_size = 0;
+    if (pipes[0] >= 0) close(pipes[0]), pipes[0] = -1;
+    last_sent = now_ns(CLOCK_MONOTONIC);
+    drain(stdout_of_program(), 0);
+    drain(&pipes[2], 1);
+    record_exit(status, started, record + 1, sizeof record - 1);
+    accept_clients();
+    if (any_owing() || late_first) remove_cgroups();
+    deliver_late(signals);
+    broadcast(record, (int)strlen(record));
+    if (*watch.socket) unlink(watch.socket);
+    remove_cgroups(); /* while the owner, told already, cleans up its own side */
+    deliver_late(signals);
+    while (watch.exit_command[0] && owner >= 0 && !owner_done) watch_once(signals, -1);
+    take_leave();
+    if (watch.exit_command[0] && !owner_done) become(watch.exit_command);
+    _exit(0);
 }
 
 static void monitor(void) {
@@ -1466,62 +1624,27 @@ static void monitor(void) {
     for (int i = 0; i < 3; i++) if (null >= 0) dup2(null, i);
     if (null > 2) close(null);
     (void)!chdir("/");
-    for (int i = 0; i < SLOTS; i++) if (slot[i] > 2) close(slot[i]);
+    for (uint32_t i = 0; i < head.count; i++) if (slot[i] > 2) close(slot[i]);
     close(turn_fd);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_NAME, "ringinit-monitor");
+    read_text("/proc/self/oom_score_adj", oom_score, sizeof oom_score);
     (void)!write_all("/proc/self/oom_score_adj", "-900", 4); /* losing the monitor would lose the log: best effort */
     for (int i = 0; i < CLIENTS; i++) clients[i].fd = -1;
-    for (int i = 1; i < 3; i++) if (pipes[i] >= 0) fcntl(pipes[i], F_SETFL, O_NONBLOCK);
-    if (pipes[0] >= 0) fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-    if (pty >= 0) fcntl(pty, F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 3; i++) if (pipes[i] >= 0) fcntl(pipes[i], F_SETFL, O_NONBLOCK);
+    if (pty >= 0) {
+        fcntl(pty, F_SETFL, O_NONBLOCK);
+        /* Our own end keeps the terminal up while the program has closed all of its: it may open /dev/tty again. */
+        (void)!ioctl(pty, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    }
     owner = control_fd;
     add_client(control_fd);
     int64_t started = now_ns(CLOCK_REALTIME), begun = now_ns(CLOCK_MONOTONIC), checked = begun;
-    char record[512] = "X";
-    record[0] = 'P';
-    broadcast(record, 1 + snprintf(record + 1, sizeof record - 1, "{\"pid\":%d,\"monitor\":%d}", (int)child, (int)getpid()));
+    char record[80];
+    broadcast(record, snprintf(record, sizeof record, "P{\"pid\":%d,\"monitor\":%d}", (int)child, (int)getpid()));
     int status = 0;
-    for (;;) {
-        int64_t now = now_ns(CLOCK_MONOTONIC), limit = INT_MAX;
-        if (watch.timeout) {
-            int64_t left = begun + watch.timeout * 1000000000 - now;
-            if (left <= 0) { kill(child, SIGKILL); watch.timeout = 0; }
-            else if (left / 1000000 < limit) limit = left / 1000000 + 1;
-        }
-        if (watch.health_ms) {
-            int64_t left = checked + watch.health_ms * 1000000 - now;
-            if (left <= 0) { spawn(watch.health); checked = now; left = watch.health_ms * 1000000; }
-            if (left / 1000000 < limit) limit = left / 1000000 + 1;
-        }
-        watch_once(signals, watch.timeout || watch.health_ms ? (int)limit : -1);
-        if (reap(signals, &status)) break;
-    }
-    record_exit(status, started, record + 1, sizeof record - 1);
-    /* what the container wrote before it ended: until the end of the stream, or nothing more is there */
-    int *first = pty >= 0 ? &pty : &pipes[1];
-    for (;;) {
-        while (any_owing()) watch_once(signals, -1);
-        int more = *first >= 0 && pump(first, 0) > 0;
-        while (any_owing()) watch_once(signals, -1);
-        if (pipes[2] >= 0 && pump(&pipes[2], 1) > 0) more = 1;
-        if (!more && !any_owing()) break;
-    }
-    record[0] = 'X';
-    broadcast(record, (int)strlen(record));
-    if (*watch.socket) unlink(watch.socket);
-    remove_cgroups(); /* while the owner, told already, cleans up its own side */
-    while (any_owing()) watch_once(signals, -1);
-    if (watch.exit_command[0]) {
-        input_size = 0;
-        while (owner >= 0 && !owner_done) watch_once(signals, -1);
-        if (!owner_done) {
-            reset_signals();
-            execv(watch.exit_command[0], (char **)watch.exit_command);
-            _exit(127);
-        }
-    }
-    _exit(0);
+    while (!reap(signals, &status)) watch_once(signals, timers(begun, &checked));
+    end(signals, status, started);
 }
 
 /* ---- the executor ------------------------------------------------------------------------------------------------------------ */
@@ -1534,7 +1657,7 @@ static void execute(enum operation code) {
         const char *path = string();
         int own = (int)number();
         if (mkdir(path, 0755) && errno != EEXIST) fail("create the cgroup %s", path);
-        if (own && made_cgroup_count < CGROUPS) made_cgroups[made_cgroup_count++] = path;
+        if (own) made_cgroups[made_cgroup_count++] = path;
         break;
     }
     case CGROUP_SET: case SYSCTL: case WRITE: op_write(); break;
@@ -1676,17 +1799,21 @@ int main(int argc, char **argv) {
     plan = bytes;
     memcpy(&head, bytes, sizeof head);
     if (memcmp(head.magic, "RFP1", 4)) return 65;
+    slot = malloc(head.count * sizeof *slot);
+    made_cgroups = malloc(head.count * sizeof *made_cgroups);
+    if (!slot || !made_cgroups) return 70;
+    memset(slot, -1, head.count * sizeof *slot);
     close(plan_fd);
+    for (int fd; (fd = open("/dev/null", O_RDWR)) <= 2;) if (fd < 0) return 66; /* the caller may have closed some */
     int first = 3 + (int)head.preserve; /* whatever else the caller had open stays the caller's */
     if (control_fd != first && dup2(control_fd, first) < 0) return 66;
     control_fd = first;
     if (syscall(NR_close_range, (unsigned)first + 1, ~0u, 0u)) return 66;
     fcntl(control_fd, F_SETFD, FD_CLOEXEC);
-    memset(slot, -1, sizeof slot);
-    sigprocmask(SIG_SETMASK, NULL, &original_mask);
+    signal(SIGCHLD, SIG_DFL); /* where the caller ignores it, no child could be waited for */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody may look into us while we join a container (CVE-2016-9962) */
     if (!head.detach) setsid();
-    umask(0);
+    original_umask = umask(0);
     run();
     return 0;
 }

@@ -43,7 +43,8 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.shares",
         {"resources": {"memory": {"limit": 67108864}, "pids": {"limit": 64}, "cpu": {"shares": 512}}},
     ),
-    "device rules": ("sort /sys/fs/cgroup/devices/devices.list", {}),
+    # runc 1.1 lets every container use /dev/net/tun (given up in 1.2), crun the host's console: we do neither
+    "device rules": ("grep -v -e ' 10:200 ' -e ' 5:1 ' /sys/fs/cgroup/devices/devices.list | sort", {}),
     "signals": ("grep -E 'SigBlk|SigIgn' /proc/self/status", {}),
     "a read-only root": ("touch /x; echo $?", {"readonly": True}),
     "oom score": ("cat /proc/self/oom_score_adj", {"oom": 500}),
