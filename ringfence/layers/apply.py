@@ -11,6 +11,7 @@ import os
 import stat
 
 from ringfence.errors import Failed, InvalidInput
+from ringfence.layers.inodes import OPAQUE_XATTRS
 from ringfence.layers.lower import Lower
 from ringfence.layers.tar import CHARACTER_DEVICE
 from ringfence.layers.tar_reader import TarReader
@@ -30,9 +31,6 @@ _PREFIX = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _AUFS = b".wh..wh."
 """Other names with this prefix are bookkeeping of AUFS, of which the format comes."""
-
-OPAQUE_XATTRS = {"overlay": "trusted.overlay.opaque", "userxattr": "user.overlay.opaque", "remove": ""}
-"""The mark of an opaque directory (kernel, overlayfs.rst); a whiteout is a character device 0:0 in both styles."""
 
 
 class ApplyResult:

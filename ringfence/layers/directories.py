@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 64
@@ -61,9 +66,49 @@ class Climber:
             self._way.append(directory)
             if len(self._way) > _MOST_OPEN:
                 self._way.pop(0).close()
-        return directory if directory is self._root else Directory(os.dup(directory.fd), path)
+        return Directory(os.dup(directory.fd), path)
 
     def close(self) -> None:
         """Forget the way: directories on it were removed or replaced."""
         while self._way:
             self._way.pop().close()
+
+
+def open_root(directory: int | str) -> Directory:
+    """A tree's root, by its path, or by a descriptor that stays the caller's; for a `with` block."""
+    if isinstance(directory, int):
+        return Directory(directory, b"", owned=False)
+    return Directory(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+
+
+def walk(root: Directory) -> Iterator[tuple[Directory, bytes, os.stat_result]]:
+    """Everything below `root` in the order of the names, a directory before its content: its parent, name and status.
+
+    The parent is open until the next step. What vanishes meanwhile is left out.
+    """
+    climber = Climber(root)
+    pending: list[tuple[bytes, Iterator[bytes] | None]] = [(b"", None)]
+    try:
+        while pending:
+            path, names = pending[-1]
+            parent = climber.reach(path)
+            if parent is None:
+                pending.pop()
+                continue
+            with parent:
+                if names is None:
+                    names = iter(sorted(os.fsencode(name) for name in os.listdir(parent.fd)))
+                    pending[-1] = (path, names)
+                for name in names:
+                    try:
+                        status = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    yield parent, name, status
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append((path + b"/" + name, None))
+                        break
+                else:
+                    pending.pop()
+    finally:
+        climber.close()

@@ -22,6 +22,22 @@ _OVERLAY = (b"trusted.overlay.", b"user.overlay.")
 """The union filesystem's own bookkeeping: never content, so no layer brings it along and none takes it away."""
 
 
+OPAQUE_XATTRS = {"overlay": "trusted.overlay.opaque", "userxattr": "user.overlay.opaque", "remove": ""}
+"""The mark of an opaque directory in each style (kernel, overlayfs.rst); a whiteout is a character device 0:0."""
+
+
+def is_opaque(directory: int, whiteouts: str) -> bool:
+    """Whether an upper directory hides what lies below it."""
+    if not OPAQUE_XATTRS[whiteouts]:
+        return False
+    try:
+        return os.getxattr(directory, OPAQUE_XATTRS[whiteouts]) == b"y"
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return False
+        raise
+
+
 def is_whiteout(status: os.stat_result) -> bool:
     """Whether overlay takes this for "deleted": a character device 0:0."""
     return status.st_rdev == 0 and stat.S_ISCHR(status.st_mode)

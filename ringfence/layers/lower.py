@@ -41,16 +41,28 @@ class Lower:
         self._hidden.add(path)
 
     def find(self, path: bytes) -> Member | None:
-        """What is at `path`, or None."""
+        """What is at `path` as a member, with all attributes, or None."""
         handle = self._open(path)
         if handle is None:
             return None
         with handle:
             return member_of(path, handle)
 
-    def names(self) -> list[bytes]:
-        """What is in the root directory."""
-        return [os.fsencode(name) for name in os.listdir(self._merged().path)] if self._paths else []
+    def stat(self, path: bytes) -> os.stat_result | None:
+        """What is at `path`, or None."""
+        handle = self._open(path)
+        if handle is None:
+            return None
+        with handle:
+            return os.fstat(handle)
+
+    def names(self, path: bytes = b"") -> list[bytes]:
+        """What is in the directory `path`, by default the root; empty if it is none."""
+        handle = self._open(path or b"/.", os.O_RDONLY | os.O_NONBLOCK | os.O_DIRECTORY)
+        if handle is None:
+            return []
+        with handle:
+            return sorted(os.fsencode(name) for name in os.listdir(handle))
 
     def copy_content(self, path: bytes, to: int) -> None:
         """Write the content of the regular file at `path` into the open file `to`."""
@@ -67,8 +79,10 @@ class Lower:
         resolve = Resolve.IN_ROOT | Resolve.NO_SYMLINKS
         try:
             handle = openat2(self._merged(), os.fsdecode(path)[1:], flags | os.O_NOFOLLOW, resolve=resolve)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # the last: a link on the way
+                return None
+            raise
         if is_whiteout(os.fstat(handle)):  # of a single lower layer, which no overlay interprets
             handle.close()
             return None

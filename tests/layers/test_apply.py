@@ -186,9 +186,9 @@ def test_entries_go_through_links_of_lower_layers_and_keep_them(stack: Stack) ->
 def test_a_directory_in_place_of_a_lower_link_gets_what_follows(stack: Stack) -> None:
     stack.apply(Archive().directory("usr").symlink("lib", "usr"))
 
-    stack.apply(Archive().file("lib/through").directory("lib").file("lib/inside"))
+    stack.apply(Archive().file("lib/through").directory("lib").file("lib/inside/deep"))
 
-    assert stack.names() == ["lib", "lib/inside", "usr", "usr/through"]
+    assert stack.names() == ["lib", "lib/inside", "lib/inside/deep", "usr", "usr/through"]
 
 
 def test_parents_that_a_layer_does_not_list_keep_their_attributes(stack: Stack) -> None:
