@@ -7,6 +7,7 @@ is broken.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> int:
     scale = Scale(quick=parser.parse_args().quick)
     enter_namespace()
     begin = time.monotonic()
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    print(f"load average {load:.1f} on {processors} processors before the first run: the less, the truer", flush=True)
     with workplace(scale.disk) as (data, state):
         kept = measure(scale, data, state)
     report.promises(kept)

@@ -37,6 +37,14 @@ class Host:
     def remove(self, containers: Sequence[str]) -> None:
         raise NotImplementedError
 
+    def dismiss(self, containers: Sequence[str]) -> None:
+        """Remove what may be there or half there, and only tell of what fails."""
+        for container in containers:
+            try:
+                self.remove([container])
+            except Failure as failure:
+                print(f"  {self.name} cannot remove {container}: {failure}", flush=True)
+
 
 class ImageHost(Host):
     """A host that starts images. `data` is where it keeps them."""
@@ -65,7 +73,7 @@ class Runtime(Host):
         self._argv = [program, "--root", str(state / name)]
         self._material = material
         self._log = str(state / f"{name}.log")
-        self._ids = map("{}-{}".format, itertools.repeat(f"rfb-{name}"), itertools.count())
+        self._ids = map(f"rfb-{os.getpid()}-{name}-{{}}".format, itertools.count())
 
     def run(self, bundle: str = "true") -> None:
         self._do("run", "--bundle", str(self._material.bundles[bundle]), next(self._ids))
@@ -110,7 +118,7 @@ class EngineCommand(ImageHost):
         self._removal = ["rm", "--force", *removal]
         self._environment = os.environ | environment
         self._log = str(log)
-        self._names = map("{}-{}".format, itertools.repeat(f"rfb-{name}"), itertools.count())
+        self._names = map(f"rfb-{os.getpid()}-{name}-{{}}".format, itertools.count())
 
     def load(self, archive: Path) -> None:
         self._do("load", "--input", str(archive))

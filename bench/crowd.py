@@ -30,9 +30,11 @@ def crowd(host: Host, count: int) -> Crowd | None:
         starting = timed(lambda: containers.extend(host.start() for _ in range(count))) / 1000
         listing = sorted(timed(host.ps) for _ in range(5))[2]
         memory = helper_memory(PAUSE, count)
+        removing = timed(host.remove, containers) / 1000
+        containers.clear()
     except Failure as failure:
         print(f"  {host.name} is left out: {failure}", flush=True)
-        host.remove(containers)
         return None
-    removing = timed(lambda: host.remove(containers)) / 1000
+    finally:
+        host.dismiss(containers)
     return Crowd(host.name, starting, listing, memory, removing)

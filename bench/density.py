@@ -43,5 +43,5 @@ def density(host: ImageHost, count: int) -> Density | None:
         print(f"  {host.name} is left out: {failure}", flush=True)
         return None
     finally:
-        host.remove(containers)
+        host.dismiss(containers)
     return Density(host.name, statistics.median(samples[LARGE]), statistics.median(samples[SMALL]), disk)

@@ -19,7 +19,7 @@ from ringfence.engine import seccomp
 from ringfence.oci.default_spec import default_spec
 
 TRUE = ["/bin/true"]
-PAUSE = ["/bin/pause", "ringfence-bench"]  # the second word is only to be found by in /proc
+PAUSE = ["/bin/pause", f"ringfence-bench-{os.getpid()}"]  # the second word is only to be found by in /proc
 MIB = 1 << 20
 SMALL, LARGE = "localhost/ringfence-bench:small", "localhost/ringfence-bench:large"
 _CAPABILITIES = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"}

@@ -41,4 +41,4 @@ def execs(hosts: Sequence[Host], rounds: int) -> list[Timing]:
         return take_turns(candidates, rounds)
     finally:
         for host, container in running:
-            host.remove([container])
+            host.dismiss([container])

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,11 @@ def enter_namespace() -> None:
 @contextlib.contextmanager
 def workplace(size: int) -> Iterator[tuple[Path, Path]]:
     """A data directory on an own ext4 of `size` bytes, and a state directory on an own tmpfs; both go away."""
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind("\0ringfence-bench")  # an abstract name: it goes with this process
+    except OSError:
+        sys.exit("bench: another one is running: neither would tell the truth")
     top = Path(tempfile.mkdtemp(prefix="ringfence-bench-", dir="/var/tmp"))
     state = Path(tempfile.mkdtemp(prefix="rfb-", dir="/run"))
     data = top / "data"
@@ -48,6 +54,7 @@ def workplace(size: int) -> Iterator[tuple[Path, Path]]:
             subprocess.run(["umount", "--recursive", "--lazy", mounted], check=False)
         shutil.rmtree(top, ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
+        lock.close()
 
 
 def _wait_for_stragglers(state: Path) -> None:
