@@ -85,7 +85,7 @@ def _process(engine: Engine, record: ContainerRecord, command: Sequence[str], op
 def _user(engine: Engine, record: ContainerRecord, name: str, current: Status) -> dict[str, Any]:
     from ringfence.engine import root, users
 
-    with root.of(engine, record, current) as opened:
+    with root.live(engine, record, current) as opened:
         user = users.resolve(opened, name)
     return {"uid": user.uid, "gid": user.gid, "additionalGids": user.additional_gids}
 

@@ -76,8 +76,8 @@ def launch_of(engine: Engine, record: ContainerRecord, options: Options, mounts:
     except NotFound:  # no snapshot to look a user up in: a number, or root
         host = spec_host.gather(options, bundle=places.bundle(engine, record.id), user=User(), mounts=record.mounts)
     document = spec.build(record, {"config": record.image_config}, options, host)
-    return Launch(record.id, document, host.bundle, root=mounts,
-                  monitoring=launch.monitoring(engine, record, options, (0, 0)), volatile=record.auto_remove)  # fmt: skip
+    orders = launch.monitoring(engine, record, options, (0, 0))
+    return Launch(record.id, document, host.bundle, root=mounts, monitoring=orders, volatile=record.auto_remove)
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -170,8 +170,9 @@ def _plan(engine: Engine, order: Launch) -> Rows:
 
 def _page(found: Mapping[str, Any]) -> Iterator[str]:
     container = found["container"]
-    yield f"Container {container['name']} ({container['id'][:12]}), of image {container['image']}: {container['status']}"
-    yield f"  runs {' '.join(container['command'])}" + (f" as pid {container['pid']}" if container["pid"] else "")
+    name, pid = f"{container['name']} ({container['id'][:12]})", container["pid"]
+    yield f"Container {name}, of image {container['image']}: {container['status']}"
+    yield f"  runs {' '.join(container['command'])}" + (f" as pid {pid}" if pid else "")
     if found["namespaces"]:
         yield from ("", "Namespaces (what it sees)")
         yield from (_namespace_line(row) for row in found["namespaces"])

@@ -1,0 +1,66 @@
+"""commit: an image of a container: its image's layers, one more of what it changed, and its config."""
+
+from __future__ import annotations
+
+from ringfence.engine import document, events, repair, root, status
+from ringfence.engine.lock import Lock
+from ringfence.engine.options import Options
+from ringfence.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ringfence.engine import Engine
+    from ringfence.engine.records import ContainerRecord
+
+INHERITED = ("User", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir", "Labels", "StopSignal", "Healthcheck")
+"""What of the container's `Config` goes into the image config."""
+
+
+def commit(engine: Engine, name: str, reference: str | None, *, author: str, message: str, change: Sequence[str],
+           pause: bool) -> str:  # fmt: skip
+    """See Engine.commit. A running container is frozen while its tree is read, unless `pause` is false."""
+    from ringfence.images.commit import commit
+
+    record = repair.find(engine, name)
+    try:
+        parent = engine.image_store.get(record.image_id)
+    except NotFound:
+        raise Conflict(f"cannot commit container {record.name}: its image was removed", hint="export it") from None
+    with _layer(engine, record, pause) as layer:
+        made_by = " ".join(record.args)
+        image = commit(engine.image_store, parent, layer, config=_config(record), changes=change,
+                       name=reference or "", author=author, message=message, created_by=made_by)  # fmt: skip
+    events.emit_container(engine, record, "commit", imageID=image.id, imageRef=reference or "")
+    return image.id
+
+
+def _config(record: ContainerRecord) -> dict[str, Any]:
+    found = document.config(record, Options.from_json(record.options))
+    return {key: found[key] for key in INHERITED if found.get(key)}
+
+
+def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Any:
+    """A temporary file, at its beginning, with what the container changed as a layer's tar."""
+    import tempfile
+
+    from ringfence.layers.diff import write_diff
+
+    snapshots = engine.snapshots
+    file = tempfile.TemporaryFile(dir=engine.root)  # noqa: SIM115  (the caller's)
+    with Lock(engine, record.id):
+        freeze = pause and status.of(engine, record).word == "running"
+        if freeze:
+            engine.runtime.pause(record.id)
+        below = root.base(engine, record)
+        try:
+            write_diff(snapshots.upper(record.id), below.fileno() if below else None, file, snapshots.whiteouts)
+        finally:
+            if below is not None:
+                below.close()
+            if freeze:
+                engine.runtime.resume(record.id)
+    file.seek(0)
+    return file
