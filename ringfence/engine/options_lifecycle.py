@@ -79,14 +79,14 @@ def pull(flag: str, value: Any) -> str:
     """When the image is fetched; fetching itself comes with the registry client."""
     policy = choice("always", "missing", "never", "newer")(flag, value)
     if policy in ("always", "newer"):
-        raise Unsupported(f"{flag}: {policy}: not built yet (registries come later)", hint="use missing or never")
+        raise Unsupported(f"{flag}: {policy}: not built yet", hint="registries come later; use missing or never")
     return str(policy)
 
 
 def runtime(flag: str, value: Any) -> str:
     """The OCI runtime."""
     if value != "ringrun":
-        raise Unsupported(f"{flag}: {value}: not built yet (other OCI runtimes come later)", hint="use ringrun")
+        raise Unsupported(f"{flag}: {value}: not built yet", hint="other OCI runtimes come later; use ringrun")
     return str(value)
 
 

@@ -48,8 +48,8 @@ def network(flag: str, value: Any) -> str:
     if not mode:
         bad(flag, mode, "names no network")
     raise Unsupported(
-        f"{flag}: {mode}: not built yet (bridges and named networks come with the network part)",
-        hint="use none, host or container:NAME",
+        f"{flag}: {mode}: not built yet",
+        hint="bridges and named networks come with the network part; use none, host or container:NAME",
     )
 
 

@@ -28,7 +28,7 @@ def test_every_mode_of_a_namespace_is_taken(name: str, modes: list[str]) -> None
     ("name", "value", "message"),
     [
         ("network", "bridge", "--network: bridge: not built yet (bridges and named networks come with the network "
-                              "part) (use none, host or container:NAME)"),
+                              "part; use none, host or container:NAME)"),
         ("network", "container:", '--network: "container:" names no container'),
         ("network", "", '--network: "" names no network'),
         ("pid", "none", '--pid: "none" is not one of private, host, container:NAME'),
