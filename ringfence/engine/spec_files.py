@@ -50,9 +50,9 @@ def resolv_conf(options: Options, host_text: str) -> str:
         return host_text
     found: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
     for line in host_text.split("\n"):
-        key, *words = line.split()[:1] + line.split()[1:] if line.split() else ("",)
-        if key in found and words:
-            found[key] += words[:1] if key == "nameserver" else words
+        key, *words = line.split() or [""]
+        if key in found:
+            found[key] += words
     for key, words in given.items():
         found[key] = words or found[key]
     if "." in found["search"]:  # resolv.conf(5): the root alone, docker's way to say: no search list

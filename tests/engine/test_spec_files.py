@@ -8,7 +8,7 @@ from ringfence.engine import spec_files
 from ringfence.engine.options import parse
 from ringfence.engine.spec_host import HostFacts
 
-HOST_RESOLVER = "# comment\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch corp example\noptions ndots:2 rotate\n"
+HOST_RESOLVER = "# comment\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch corp  example\noptions ndots:2 rotate\n"
 
 
 def test_hosts_has_localhost_the_container_and_what_was_added() -> None:
