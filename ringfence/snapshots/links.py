@@ -139,15 +139,17 @@ class LinkedSnapshots:
 
     def sweep(self) -> int:
         with self._lock(fcntl.LOCK_EX):
-            named = {
-                _target(f"{self.directory}/{kind}/{key}")
+            active, committed = (
+                {_target(f"{self.directory}/{kind}/{key}") for key in _names(f"{self.directory}/{kind}")}
                 for kind in ("active", "committed")
-                for key in _names(f"{self.directory}/{kind}")
-            }
-            found = {name for part in ("l", "w", "parents") for name in _names(f"{self.directory}/{part}")} - named
-            for name in found:
+            )
+            found = {name for part in ("l", "w", "parents") for name in _names(f"{self.directory}/{part}")}
+            unnamed = found - active - committed
+            for name in unnamed:
                 self._discard(name)
-        return len(found)
+            for name in committed.intersection(_names(f"{self.directory}/w")):  # a crash right after the commit
+                remove_tree(f"{self.directory}/w/{name}")
+        return len(unnamed)
 
     def _ancestors(self, key: str) -> list[str]:
         """The trees below the snapshot's own, top first."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import stat
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +50,19 @@ def _race_to_commit(snapshotter: Snapshotter, number: int, barrier: Barrier) -> 
     except Conflict:
         snapshotter.remove(f"racer {number}")
         sys.exit(1)
+
+
+def _work_until_killed(snapshotter: Snapshotter) -> None:
+    for number in itertools.count():
+        parent = f"layer {os.getpid()} {number - 1}" if number % 5 else ""
+        snapshotter.prepare("working", parent)
+        Path(snapshotter.upper("working"), f"file {number}").write_text("text")
+        if number % 3:
+            snapshotter.commit(f"layer {os.getpid()} {number}", "working")
+        else:
+            snapshotter.remove("working")
+            snapshotter.prepare("working", parent)
+            snapshotter.commit(f"layer {os.getpid()} {number}", "working")
 
 
 class SnapshotterSuite:
@@ -222,6 +237,31 @@ class SnapshotterSuite:
         assert sorted(racer.exitcode or 0 for racer in racers) == [0, 1, 1, 1]
         assert [snapshot.key for snapshot in snapshotter.walk()] == ["winner"]
         assert snapshotter.sweep() == 0
+
+    def test_kill_9_at_any_instant_leaves_whole_snapshots_and_what_a_sweep_removes(
+        self, snapshotter: Snapshotter
+    ) -> None:
+        context = multiprocessing.get_context("fork")
+        for number in range(20):
+            worker = context.Process(target=_work_until_killed, args=(snapshotter,))
+            worker.start()
+            time.sleep(0.005 + number * 0.001)
+            worker.kill()
+            worker.join()
+            snapshotter.remove("working", missing_ok=True)
+
+        snapshotter.sweep()
+
+        trees = {os.path.basename(snapshotter.layer_path(snapshot.key)) for snapshot in snapshotter.walk()}
+        directory = Path(snapshotter.layer_path(next(snapshotter.walk()).key)).parents[1]
+        assert set(os.listdir(directory / "l")) == trees
+        assert os.listdir(directory / "w") == []
+        assert set(os.listdir(directory / "parents")) <= trees
+        for snapshot in list(snapshotter.walk()):
+            assert snapshot.parent == "" or snapshotter.kind(snapshot.parent) == "committed"
+            with mounted(snapshotter.view("look", snapshot.key)) as root:
+                assert all((root / name).read_text() == "text" for name in os.listdir(root))
+            snapshotter.remove("look")
 
     def test_a_sweep_removes_what_a_crash_left_and_nothing_else(self, snapshotter: Snapshotter) -> None:
         commit(snapshotter, "base", "", {"file": "text"})
