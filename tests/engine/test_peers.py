@@ -57,8 +57,19 @@ def podman(host_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         layer = engine.snapshots.layer_path(engine.image_store.get("host").chain_ids[-1])
     directory = tmp_path_factory.mktemp("podman")
     subprocess.run(["cp", "-a", "-T", layer, directory / "tree"], check=True)
-    yield Podman(directory, directory / "tree")
+    before = podman_cgroups()
+    made = Podman(directory, directory / "tree")
+    made.run(script="true")  # makes podman's own cgroups before any test counts them
+    yield made
     subprocess.run(["umount", "--lazy", directory / "storage/overlay"], check=False, capture_output=True)
+    for cgroup in sorted(podman_cgroups() - before, reverse=True):
+        cgroup.rmdir()
+
+
+def podman_cgroups() -> set[Path]:
+    """The cgroups that podman and its monitors keep when their containers are gone."""
+    cgroups = Path("/sys/fs/cgroup")
+    return {*cgroups.glob("*/libpod_parent"), *cgroups.glob("*/libpod_parent/conmon")}
 
 
 def ours(engine: Engine, script: str, **options: Any) -> str:
