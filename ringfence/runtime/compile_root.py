@@ -97,9 +97,11 @@ def _common_parent(upper: str, work: str) -> str:
 
 
 def attach(plan: Plan, spec: dict[str, Any], facts: Facts, slot: int) -> None:
-    """Into the container's mount namespace, over the state directory (only there, and only until pivot_root)."""
-    staging = facts.state
-    plan.container("ROOT", slot, staging, reason="pivot_root needs a mount point")
+    """Into the container's mount namespace, on top of "/": paths still begin below it, at the host's, until pivot_root.
+
+    No other directory would do: root of a user namespace need not reach any, and hooks may need all of them.
+    """
+    plan.container("ROOT", slot, "/", reason="pivot_root needs a mount point")
 
 
 def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any]) -> None:
