@@ -33,7 +33,7 @@ def test_a_new_size_reaches_the_shell(command: Command) -> None:
 def test_ctrl_c_interrupts_what_the_shell_runs_and_not_us(command: Command) -> None:
     with command.terminal(*SHELL) as terminal:
         terminal.expect("ready> ")
-        terminal.type("echo run''ning; sleep 1000\r")
+        terminal.type("sh -c 'echo run\"ning\"; exec sleep 1000'\r")
         terminal.expect("running")
         terminal.type("\x03")
         terminal.expect("ready> ")

@@ -30,7 +30,7 @@ def test_ps_has_docker_s_columns(command: Command, box: str) -> None:
     assert heading.split("  ")[0] == "CONTAINER ID"
     assert re.split(r" {2,}", heading) == ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
     assert re.fullmatch(
-        r'[0-9a-f]{12}   host +"sh -c \'echo one; e…"   (Less than a second|\d+ seconds?) ago +Up .+ +box', row
+        r'[0-9a-f]{12}   host +"sh -c \'?echo one; ech?…"   (Less than a second|\d+ seconds?) ago +Up .+ +box', row
     ), row
 
 
@@ -195,7 +195,7 @@ def test_images_have_docker_s_columns(command: Command) -> None:
     assert re.split(r" {2,}", lines[0]) == ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]
     assert any(re.fullmatch(r"other +2 +[0-9a-f]{12} +.+ago +[\d.]+MB", line) for line in lines), lines
     assert "DIGEST" in command.ok("images", "--digests").splitlines()[0]
-    assert command.ok("images", "other", "--format", "{{.Repository}}:{{.Tag}}") == "other:2"
+    assert "other:2" in command.ok("images", "other", "--format", "{{.Repository}}:{{.Tag}}").split()
     assert command.ok("rmi", "other:2") == "Untagged: other:2"
 
 
