@@ -117,8 +117,9 @@ static int root_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -
 static pid_t child = -1;
 static int child_pidfd = -1;
 static const char **made_cgroups, *made_files[FILES];
-static int made_cgroup_count, made_file_count, with_init;
+static int made_cgroup_count, made_file_count;
 static char program[PATH_MAX];
+static const char *home;              /* NULL: the environment has its own */
 static mode_t original_umask;
 
 static int64_t number(void) { int64_t v; memcpy(&v, cursor, 8); cursor += 8; return v; }
@@ -292,18 +293,28 @@ static int target(const char *path, int file, uint64_t resolve) {
     return fd;
 }
 
-/* Nothing but a procfs may cover /proc, and only listed files below it may be covered (CVE-2019-16884). */
-static void refuse_proc(int fd, const char *path) {
+static int is_procfs(int fd, const char *path) {
     struct statfs fs;
     if (fstatfs(fd, &fs)) fail("statfs of %s", path);
-    if ((unsigned long)fs.f_type == PROC_MAGIC) fail_as(EPERM, "mount point %s lies inside a procfs", path);
+    return (unsigned long)fs.f_type == PROC_MAGIC;
+}
+
+/* Nothing but a procfs may cover /proc, and only listed files below it may be covered (CVE-2019-16884). */
+static void refuse_proc(int at, int mount, const char *path) {
+    struct stat here, there;
+    int proc = below("/proc", O_PATH, 0);
+    int covers = proc >= 0 && !fstat(at, &here) && !fstat(proc, &there) && here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+    if (proc >= 0) close(proc);
+    if (covers && mount >= 0 && is_procfs(mount, path)) return;
+    if (covers) fail_as(EPERM, "mount point %s is /proc, which only a procfs may cover", path);
+    if (is_procfs(at, path)) fail_as(EPERM, "mount point %s lies inside a procfs", path);
 }
 
 static void attach(int mount, const char *path, int allow_proc, uint64_t resolve) {
     struct stat st;
     if (fstat(mount, &st)) fail("stat the mount for %s", path);
     int at = target(path, !S_ISDIR(st.st_mode), resolve);
-    if (!allow_proc) refuse_proc(at, path);
+    if (!allow_proc) refuse_proc(at, mount, path);
     if (sys_move(mount, at)) fail("attach at %s", path);
     close(at);
 }
@@ -382,27 +393,46 @@ static size_t append(char *out, size_t size, size_t used, const char *before, co
     return used + (size_t)n;
 }
 
+/* The options of mount(2) for an overlay: lowerdir, and, if `all`, the rest too. Returns how long they are. */
+static size_t overlay_options(char *out, size_t size, const char **lower, const char *upper, const char *work, const char **more, int all) {
+    char path[PATH_MAX];
+    size_t used = append(out, size, 0, "", "lowerdir=");
+    for (int i = 0; lower[i]; i++) used = append(out, size, used, i ? ":" : "", expand(lower[i], path, sizeof path));
+    if (all && *upper) used = append(out, size, used, ",upperdir=", expand(upper, path, sizeof path));
+    if (all && *work) used = append(out, size, used, ",workdir=", expand(work, path, sizeof path));
+    for (int i = 0; all && more[i]; i++) used = append(out, size, used, ",", more[i]);
+    return used;
+}
+
 static void op_overlay(void) {
+    enum { WORD = 256 }; /* fsconfig(2) takes shorter strings only */
     int64_t index = number();
-    uint32_t lowers, count;
-    const char **lower = strings(&lowers), *upper = string(), *work = string(), **options = strings(&count);
+    uint32_t count;
+    const char **lower = strings(NULL), *upper = string(), *work = string(), **options = strings(&count);
     int fs = (int)syscall(NR_fsopen, "overlay", FSOPEN_CLOEXEC_);
     if (fs < 0) fail("fsopen overlay");
     char data[4096], path[PATH_MAX], key[64];
-    size_t used = append(data, sizeof data, 0, "", "lowerdir=");
-    for (uint32_t i = 0; i < lowers; i++) used = append(data, sizeof data, used, i ? ":" : "", expand(lower[i], path, sizeof path));
-    int one_string = used - strlen("lowerdir=") < 256 && strlen(upper) < 200;
-    for (uint32_t i = 0; i < lowers && !one_string; i++)
+    size_t together = 0, longest = strlen(upper) > strlen(work) ? strlen(upper) : strlen(work);
+    for (int i = 0; lower[i]; i++) {
+        size_t n = strlen(expand(lower[i], path, sizeof path));
+        together += n + 1, longest = n > longest ? n : longest;
+    }
+    int appended = together >= WORD && longest < WORD;
+    for (int i = 0; appended && lower[i]; i++)
         if (syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir+", expand(lower[i], path, sizeof path), 0)) {
             if (errno != EINVAL || i) fail("lowerdir %s of the overlay", lower[i]);
-            if (*upper) used = append(data, sizeof data, used, ",upperdir=", expand(upper, path, sizeof path));
-            if (*work) used = append(data, sizeof data, used, ",workdir=", expand(work, path, sizeof path));
-            for (uint32_t k = 0; k < count; k++) used = append(data, sizeof data, used, ",", options[k]);
-            close(fs);
-            slot[index] = overlay_by_mount(data);
-            return;
+            appended = 0;
         }
-    if (one_string) overlay_option(fs, "lowerdir", data + strlen("lowerdir="));
+    if (!appended && (together >= WORD || longest >= WORD)) {
+        overlay_options(data, sizeof data, lower, upper, work, options, 1);
+        close(fs);
+        slot[index] = overlay_by_mount(data);
+        return;
+    }
+    if (!appended) {
+        overlay_options(data, sizeof data, lower, upper, work, options, 0);
+        overlay_option(fs, "lowerdir", data + strlen("lowerdir="));
+    }
     if (*upper) overlay_option(fs, "upperdir", expand(upper, path, sizeof path));
     if (*work) overlay_option(fs, "workdir", expand(work, path, sizeof path));
     for (uint32_t i = 0; i < count; i++) {
@@ -410,7 +440,7 @@ static void op_overlay(void) {
         snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - options[i]) : 63, options[i]);
         overlay_option(fs, key, equals ? equals + 1 : NULL);
     }
-    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) fail("create the overlay of %s", lowers ? lower[0] : upper);
+    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) fail("create the overlay of %s", lower[0] ? lower[0] : upper);
     if ((slot[index] = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, 0)) < 0) fail("fsmount overlay");
     close(fs);
 }
@@ -422,7 +452,7 @@ static void op_bind(void) {
     int fd = sys_clone_tree(AT_FDCWD, path, recursive ? RECURSIVE : 0);
     if (fd < 0) fail("bind source %s", path);
     struct stat st;
-    if (device >= 0 && (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != (dev_t)device))
+    if (device >= 0 && (fstat(fd, &st) || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) || st.st_rdev != (dev_t)device))
         fail_as(ENODEV, "%s is not the device it should be", path);
     slot[index] = fd;
 }
@@ -479,7 +509,7 @@ static void op_mount(void) {
     int64_t attributes = number(), propagation = number(), flags = number(); /* 1: copy up, 2: keep the directory's mode */
     int proc = !strcmp(type, "proc") || !strcmp(type, "sysfs");
     int at = target(path, 0, proc ? RESOLVE_NO_LINKS : 0);
-    if (!proc) refuse_proc(at, path);
+    if (!proc) refuse_proc(at, -1, path);
     struct stat st;
     if (fstat(at, &st)) fail("stat %s", path);
     if (proc && !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "%s must be an ordinary directory", path);
@@ -901,8 +931,9 @@ static void op_listen(void) {
 
 static void write_atomically(const char *path, const char *data, size_t size) {
     char temporary[PATH_MAX];
-    snprintf(temporary, sizeof temporary, "%s.new", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int n = snprintf(temporary, sizeof temporary, "%s.new", path);
+    errno = ENAMETOOLONG;
+    int fd = n >= (int)sizeof temporary ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, data, size) != (ssize_t)size || close(fd) || rename(temporary, path))
         if (self == RUNTIME && child_pidfd >= 0 && current < (int)head.count) fail("write %s", path);
 }
@@ -942,26 +973,31 @@ static void reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A file in memory that holds a hook's state: unlike a pipe it is never full, whether the hook reads it or not. */
+static int hook_input(const char *before, const char *after) {
+    int fd = (int)syscall(SYS_memfd_create, "state", 1u /* MFD_CLOEXEC */);
+    if (fd < 0 || dprintf(fd, "%s%d%s", before, (int)child, after) < 0 || lseek(fd, 0, SEEK_SET)) fail("the state for a hook");
+    return fd;
+}
+
 /* One hook: its state on stdin, killed after its time-out; any failure fails the operation (runtime-spec, hooks). */
 static void op_hook(void) {
     const char *kind = string(), *before = string(), *after = string(), *path = string();
     const char **args = strings(NULL), **env = strings(NULL);
     int64_t timeout = number();
-    int in[2];
-    if (pipe2(in, O_CLOEXEC)) fail("pipe");
+    if (timeout > INT_MAX / 1000) timeout = 0;
+    int input = hook_input(before, after);
     pid_t pid = fork();
     if (pid < 0) fail("fork");
     if (pid == 0) {
         reset_signals();
-        dup2(in[0], 0);
+        umask(original_umask);
+        dup2(input, 0);
         syscall(NR_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
         execve(path, (char **)args, (char **)env);
         _exit(errno == ENOENT ? 127 : 126);
     }
-    close(in[0]);
-    FILE *state = fdopen(in[1], "w");
-    signal(SIGPIPE, SIG_IGN);
-    if (state) { fprintf(state, "%s%d%s", before, (int)child, after); fclose(state); }
+    close(input);
     int pidfd = (int)syscall(NR_pidfd_open, pid, 0), status = 0;
     struct pollfd p = { pidfd, POLLIN, 0 };
     int ready = timeout > 0 && pidfd >= 0 ? poll(&p, 1, (int)(timeout * 1000)) : 1;
@@ -1025,15 +1061,28 @@ static void op_affinity(void) {
     if (syscall(SYS_sched_setaffinity, 0, size, mask)) fail("sched_setaffinity");
 }
 
+/* Where a stream is the host's /dev/null, the container gets its own: whoever owns a file there may change its mode. */
+static void own_null(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return;
+    int null = sys_openat2(AT_FDCWD, "/dev/null", O_RDWR, 0, RESOLVE_NO_LINKS);
+    if (null < 0 || fstat(null, &st)) fail("/dev/null in the container");
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) fail_as(ENODEV, "/dev/null in the container is not the null device");
+    if (dup2(null, fd) < 0) fail("stdio");
+    close(null);
+}
+
 static void op_stdio(void) {
     int terminal = head.stdio == STDIO_TERMINAL;
-    if (terminal && setsid() < 0) fail("setsid");
-    for (int i = 0; i < 3; i++)
-        if (inner[i] >= 0 && dup2(inner[i], i) < 0) fail("stdio");
-    if (terminal && ioctl(0, TIOCSCTTY, 0)) fail("controlling terminal");
     int64_t uid = number();
-    if (head.stdio == STDIO_PIPES) /* as docker: a user may reopen /dev/stdout */
-        for (int i = 0; i < 3; i++) if (inner[i] >= 0) (void)!fchown(i, (uid_t)uid, (gid_t)-1);
+    if (terminal && setsid() < 0) fail("setsid");
+    for (int i = 0; i < 3; i++) {
+        if (inner[i] >= 0 && dup2(inner[i], i) < 0) fail("stdio");
+        own_null(i);
+        if (head.stdio == STDIO_PIPES && (i || head.stdin_open)) /* as docker: a user may reopen /dev/stdout */
+            (void)!fchown(i, (uid_t)uid, (gid_t)-1);
+    }
+    if (terminal && ioctl(0, TIOCSCTTY, 0)) fail("controlling terminal");
 }
 
 /* The last path component by getcwd(2): a directory outside the root shows as "(unreachable)" (CVE-2024-21626). */
@@ -1126,28 +1175,6 @@ static int executable(const char *path) {
     return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) ? errno : 0;
 }
 
-static void op_resolve(void) {
-    const char *name = string(), **env = strings(NULL);
-    int worst = ENOENT;
-    if (strchr(name, '/')) {
-        if ((worst = executable(name))) fail_as(worst, "%s", name);
-        snprintf(program, sizeof program, "%s", name);
-        return;
-    }
-    const char *path = variable(env, "PATH");
-    if (!path) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    if (*name)
-        for (const char *end; ; path = end + 1) {
-            end = strchrnul(path, ':');
-            snprintf(program, sizeof program, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
-            int error = executable(program);
-            if (!error) return;
-            if (error != ENOENT && error != ENOTDIR) worst = error;
-            if (!*end) break;
-        }
-    fail_as(worst, "%s: not found in PATH", name);
-}
-
 /* HOME, when the environment has none: the home of that uid in the container's own /etc/passwd (as runc does). */
 static const char *home_of(int64_t uid) {
     static char line[1024];
@@ -1165,13 +1192,46 @@ static const char *home_of(int64_t uid) {
     return "/";
 }
 
+/* Finds the program, and HOME too, before a seccomp filter may forbid to look. */
+static void op_resolve(void) {
+    const char *name = string(), **env = strings(NULL), *given = variable(env, "HOME");
+    int worst = ENOENT;
+    if (!given || !*given) home = home_of(geteuid());
+    if (strchr(name, '/')) {
+        if ((worst = executable(name))) fail_as(worst, "%s", name);
+        snprintf(program, sizeof program, "%s", name);
+        return;
+    }
+    const char *path = variable(env, "PATH");
+    if (!path) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    if (*name)
+        for (const char *end; ; path = end + 1) {
+            end = strchrnul(path, ':');
+            int n = snprintf(program, sizeof program, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "./", name);
+            int error = n < (int)sizeof program ? executable(program) : ENAMETOOLONG;
+            if (!error) return;
+            if (error != ENOENT && error != ENOTDIR) worst = error;
+            if (!*end) break;
+        }
+    fail_as(worst, "%s: not found in PATH", name);
+}
+
 static pid_t init_child;
 static void forward(int signal) { if (init_child > 0) kill(init_child, signal); }
 
-/* pid 1 of a container with --init: reaps every orphan, forwards signals, ends with the program's status. */
+/* pid 1 of a container with --init: reaps every orphan, forwards signals, ends with the program's status. Signals were
+ * blocked before the program was forked, so that none is lost. Its own faults, and a terminal's, are not forwarded. */
 static void run_as_init(void) {
-    reset_signals();
-    for (int s = 1; s < 32; s++) if (s != SIGCHLD && s != SIGKILL && s != SIGSTOP && s != SIGTTIN && s != SIGTTOU) signal(s, forward);
+    static const int own[] = { SIGCHLD, SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+    for (int s = 1; s < 65; s++) {
+        int forwarded = 1;
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++) if (s == own[i]) forwarded = 0;
+        signal(s, forwarded ? forward : SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, 0); /* the container outlives its monitor */
     syscall(NR_close_range, 0u, ~0u, 0u);
     prctl(PR_SET_NAME, "ringinit");
     for (int status; ;) {
@@ -1182,44 +1242,51 @@ static void run_as_init(void) {
     }
 }
 
-static void op_exec(void) {
-    uint32_t count;
-    const char **args = strings(NULL), **given = strings(&count);
-    int64_t uid = number();
-    with_init = (int)number();
-    const char **env = malloc((count + 2) * sizeof *env), *home = variable(given, "HOME");
-    char home_variable[1100];
+/* The environment of the program: of duplicates the last wins, HOME is never empty. */
+static const char **environment(const char **given, uint32_t count) {
+    static char home_variable[1100];
+    const char **env = malloc((count + 2) * sizeof *env);
     if (!env) fail("memory");
     uint32_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
-        int later = 0; /* of duplicates the last wins */
+        int later = 0;
         const char *equals = strchr(given[i], '=');
         size_t size = equals ? (size_t)(equals - given[i]) + 1 : 0;
         for (uint32_t j = i + 1; size && j < count && !later; j++) later = !strncmp(given[i], given[j], size);
-        if (!later && !(size == 5 && !strncmp(given[i], "HOME=", 5) && (!home || !*home))) env[n++] = given[i];
+        if (!later && !(home && !strncmp(given[i], "HOME=", 5))) env[n++] = given[i];
     }
-    if (!home || !*home) {
-        snprintf(home_variable, sizeof home_variable, "HOME=%s", home_of(uid));
+    if (home) {
+        snprintf(home_variable, sizeof home_variable, "HOME=%s", home);
         env[n++] = home_variable;
     }
     env[n] = NULL;
-    int ended[2] = { -1, -1 };
-    if (with_init) {
-        if (pipe2(ended, O_CLOEXEC)) fail("pipe");
-        init_child = fork();
-        if (init_child < 0) fail("fork");
-        if (init_child > 0) {
-            char c;
-            close(ended[1]);
-            if (head.stdio == STDIO_TERMINAL) signal(SIGTTOU, SIG_IGN);
-            (void)!read(ended[0], &c, 1); /* until the program was executed or failed */
-            run_as_init();
-        }
-        if (setpgid(0, 0) == 0 && head.stdio == STDIO_TERMINAL) {
-            signal(SIGTTOU, SIG_IGN);
-            tcsetpgrp(0, getpid());
-        }
+    return env;
+}
+
+/* Forks the program's process below pid 1, which becomes an init once the program is executed or has failed. */
+static void fork_below_init(void) {
+    int gate[2];
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    if (pipe2(gate, O_CLOEXEC)) fail("pipe");
+    init_child = fork();
+    if (init_child < 0) fail("fork");
+    if (init_child > 0) {
+        char c;
+        close(gate[1]);
+        (void)!read(gate[0], &c, 1);
+        run_as_init();
     }
+    if (setpgid(0, 0) == 0 && head.stdio == STDIO_TERMINAL) tcsetpgrp(0, getpid()); /* SIGTTOU is blocked */
+}
+
+static void op_exec(void) {
+    uint32_t count;
+    const char **args = strings(NULL), **given = strings(&count);
+    (void)number();
+    const char **env = environment(given, count);
+    if (number()) fork_below_init();
     prctl(PR_SET_PDEATHSIG, 0);
     reset_signals();
     syscall(NR_close_range, 3u + head.preserve, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);

@@ -6,6 +6,8 @@ attaches it. Destinations are resolved by openat2(RESOLVE_IN_ROOT) at the moment
 
 from __future__ import annotations
 
+import os
+
 from ringfence.errors import InvalidInput
 from ringfence.linux.mountoptions import MountFlag, attributes, parse_options
 from ringfence.runtime.compile_cgroup_mount import mount_cgroups
@@ -70,7 +72,8 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
     if "user" in requested(spec):
         for path, major, minor in _all_devices(spec):
             slot = sources[path] = plan.slot(path)
-            plan.runtime("BIND", slot, path, 0, major << 8 | minor, reason="a user namespace may not make devices")
+            device = os.makedev(major, minor)
+            plan.runtime("BIND", slot, path, 0, device, reason="a user namespace may not make devices")
     return sources
 
 
