@@ -158,10 +158,20 @@ def _report(error: RingfenceError | OSError, command: Command) -> None:
         return
 
 
+def _open_standard_streams() -> None:
+    """Whoever closed 0, 1 or 2 must not have the database opened there, and a container's output written into it."""
+    streams = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+    for descriptor, (name, mode) in enumerate(streams):
+        if getattr(sys, name) is None:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `descriptor`
+            setattr(sys, name, os.fdopen(descriptor, mode))
+
+
 def script() -> NoReturn:
     """The entry of bin/ringfence. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
     # The imports of `run` alone allocate enough for a hundred collections, which find nothing and cost 5 ms in all.
     gc.set_threshold(100_000)
+    _open_standard_streams()
     status = main(sys.argv[1:])
     try:
         sys.stdout.flush()

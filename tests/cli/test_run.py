@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ringfence import Engine
-from tests.cli.driver import Command, eventually
+from tests.cli.driver import COMMAND, Command, eventually
 
 BOX = ("run", "--rm", "--network", "none")
 
@@ -92,6 +93,17 @@ def test_without_sig_proxy_an_interrupt_leaves_the_container(command: Command, e
 
     assert process.returncode == 130
     assert engine.container("on").status == "running"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_as_good_as_dev_null(command: Command, closed: str) -> None:
+    line = f"{shlex.join([*COMMAND, *BOX, '-i', 'host', 'sh', '-c'])} 'echo out; echo err >&2; cat' {closed}"
+
+    done = subprocess.run(line, shell=True, env=command.environment, stdin=subprocess.DEVNULL, capture_output=True)
+
+    assert done.returncode == 0
+    assert done.stdout == (b"" if ">&- 2" in closed or closed == ">&-" else b"out\n")
+    assert command.ok("ps", "-aq") == ""
 
 
 def test_a_broken_pipe_ends_the_command_and_not_the_container(command: Command, engine: Engine) -> None:
