@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EMBEDDED = "host"
 """The image that is made from this machine's own programs when it is first asked for."""
 ATTEMPTS = 8
+_CONFIGS: dict[str, dict[str, Any]] = {}
+"""Image configs by image ID, which is their digest: read once in a process."""
 
 
 def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[str, object]) -> Container:
@@ -67,7 +69,10 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None,
 
 def describe(image: Image, name: str, command: Sequence[str] | None, options: Options) -> ContainerRecord:
     """The record of a container of that image, with nothing done yet."""
-    config = image.config.get("config") or {}
+    if image.id not in _CONFIGS:
+        _CONFIGS[image.id] = image.config
+    whole = _CONFIGS[image.id]
+    config = whole.get("config") or {}
     return ContainerRecord(
         names.new_id(),
         options.name,
@@ -76,7 +81,7 @@ def describe(image: Image, name: str, command: Sequence[str] | None, options: Op
         image_id=image.id,
         image_config=config,
         parent=image.top,
-        args=spec_process.arguments(options, image.config, _command(command)),
+        args=spec_process.arguments(options, whole, _command(command)),
         options={key: value for key, value in options.to_json().items() if key not in ("rm", "name", "detach")},
         labels={**(config.get("Labels") or {}), **options.label},
         auto_remove=options.rm,

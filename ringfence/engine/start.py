@@ -69,13 +69,16 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
 
 
 def finish(engine: Engine, record: ContainerRecord) -> None:
-    """What the owner of a --rm container does at its exit: remove it, if nobody else has."""
+    """What the owner of a --rm container does at its exit: remove it, if nobody else has.
+
+    That its lock can be taken says that it is there, so the record is not read again.
+    """
     from ringfence.engine import rm
     from ringfence.errors import NotFound
 
     try:
         with Lock(engine, record.id):
-            rm.remove(engine, repair.fresh(engine, record), volumes=True)
+            rm.remove(engine, record, volumes=True)
     except NotFound:
         return
 
