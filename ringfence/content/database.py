@@ -29,7 +29,7 @@ def connect(data_dir: str | os.PathLike[str]) -> sqlite3.Connection:
     path = os.path.join(data_dir, FILE)
     try:
         os.makedirs(data_dir, mode=0o711, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # records may hold secrets (environments)
+        _make(path)
         connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
         try:
             _prepare(connection)
@@ -43,6 +43,19 @@ def connect(data_dir: str | os.PathLike[str]) -> sqlite3.Connection:
     except OSError as error:
         raise Failed(f"{path}: {error.strerror}", errno=error.errno or 0) from error
     return connection
+
+
+def _make(path: str) -> None:
+    """Make the file if there is none: for its owner alone, since records may hold secrets (environments).
+
+    An existing one must not be touched: closing any descriptor of it drops the POSIX locks of this process's other
+    connections, and then the next process to close takes itself for the last one and removes the log under them
+    (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

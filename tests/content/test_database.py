@@ -117,3 +117,18 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     connection.close()
     assert modes == {0o600}
     assert sqlite3.sqlite_version_info >= (3, 33)
+
+
+def test_a_second_connection_of_one_process_does_not_disarm_the_first(tmp_path: Path) -> None:
+    """Were the file opened and closed beside SQLite, the process's locks would go, and others delete the log in use."""
+    first = database.connect(tmp_path)
+    first.execute("CREATE TABLE things (name TEXT)")
+    database.connect(tmp_path).close()
+
+    program = f"import sqlite3; c = sqlite3.connect({str(tmp_path / 'ringfence.db')!r}); "
+    program += "c.execute(\"INSERT INTO things VALUES ('theirs')\"); c.commit(); c.close()"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+    assert (tmp_path / "ringfence.db-wal").exists(), "the log stays while a connection uses it"
+    assert [row["name"] for row in first.execute("SELECT name FROM things")] == ["theirs"]
+    first.close()
