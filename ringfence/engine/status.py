@@ -49,7 +49,8 @@ def of(engine: Engine, record: ContainerRecord) -> Status:
     state = runtime_state(engine, record.id)
     if state is not None and state["status"] in LIVE:
         word = "paused" if state["status"] == "paused" else "running"
-        return Status(word, pid=state["pid"], started_at=started_at(state), health=_health(engine, record))
+        began = started_at(engine, record.id)
+        return Status(word, pid=state["pid"], started_at=began, health=_health(engine, record))
     return _ended(engine, record)
 
 
@@ -71,19 +72,14 @@ def exit_record(engine: Engine, id: str) -> dict[str, Any] | None:
         return None
 
 
-def started_at(state: dict[str, Any]) -> int:
-    """When the init process began, by the kernel's clock ticks since boot; exit.json has it exactly, afterwards."""
+def started_at(engine: Engine, id: str) -> int:
+    """When a live container was started: its monitor made its socket then. exit.json has the very moment, later."""
     import os
-    import time
-
-    from ringfence.linux import processes
 
     try:
-        ticks = processes.start_time(state["pid"])
-    except OSError:
+        return os.stat(places.attach_socket(engine, id)).st_mtime_ns
+    except FileNotFoundError:
         return 0  # it has just ended
-    boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return boot + ticks * times.SECOND // os.sysconf("SC_CLK_TCK")
 
 
 def text(status: Status, now: int) -> str:
