@@ -96,7 +96,7 @@ static int sys_clone_tree(int fd, const char *path, unsigned flags) {
 
 /* The order is the operation's code; tests/runtime/test_operations.py holds it equal to operations.py. */
 enum operation {
-    NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
+    NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
     DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
@@ -445,11 +445,27 @@ static void op_overlay(void) {
     close(fs);
 }
 
+/* A mount can be cloned only in the mount namespace it is in: for /proc/PID/root/... that process's, entered for it. */
+static int clone_elsewhere(const char *path, int recursive) {
+    char namespace[64];
+    int pid, at = 0;
+    if (sscanf(path, "/proc/%d/root%n", &pid, &at) != 1 || !at || path[at] != '/') { errno = EINVAL; return -1; }
+    snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", pid);
+    int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), other = open(namespace, O_RDONLY | O_CLOEXEC);
+    if (own < 0 || other < 0 || setns(other, CLONE_NEWNS)) fail("enter %s", namespace);
+    int fd = sys_clone_tree(AT_FDCWD, path + at, recursive ? RECURSIVE : 0), saved = errno;
+    if (setns(own, CLONE_NEWNS)) fail("return to the own mount namespace");
+    close(own), close(other);
+    errno = saved;
+    return fd;
+}
+
 static void op_bind(void) {
     int64_t index = number();
     const char *path = string();
     int64_t recursive = number(), device = number();
     int fd = sys_clone_tree(AT_FDCWD, path, recursive ? RECURSIVE : 0);
+    if (fd < 0 && errno == EINVAL) fd = clone_elsewhere(path, (int)recursive);
     if (fd < 0) fail("bind source %s", path);
     struct stat st;
     if (device >= 0 && (fstat(fd, &st) || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) || st.st_rdev != (dev_t)device))
@@ -1732,6 +1748,12 @@ static void execute(enum operation code) {
     case USERNS: op_userns(); break;
     case BIND: op_bind(); break;
     case OVERLAY: op_overlay(); break;
+    case OWN: {
+        const char *path = string();
+        int64_t uid = number(), gid = number();
+        if (lchown(path, (uid_t)uid, (gid_t)gid)) fail("give %s to user %lld", path, (long long)uid);
+        break;
+    }
     case SETATTR: op_setattr(); break;
     case OPEN: op_open(); break;
     case LISTEN: op_listen(); break;

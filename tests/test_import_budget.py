@@ -21,9 +21,9 @@ FORBIDDEN = {
     "importlib.metadata", "inspect", "isal", "logging", "multiprocessing", "pathlib", "random", "shutil", "subprocess",
     "tarfile", "tempfile", "traceback", "typing", "urllib", "uuid", "zipfile",
 }  # fmt: skip
-# sqlite3's own package imports datetime; nothing else may.
-EXCUSED = {"run": {"datetime"}, "ringrun": set[str]()}
-MOST_MODULES = {"run": 150, "ringrun": 90}
+# sqlite3 imports datetime by itself. ringrun parses runc's command line with argparse: 7 ms that its next issue may win.
+EXCUSED = {"run": {"datetime"}, "ringrun": {"argparse"}}
+MOST_MODULES = {"run": 170, "ringrun": 90}
 
 
 def imported(argv: list[str], environment: dict[str, str]) -> list[str]:

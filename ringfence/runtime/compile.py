@@ -50,7 +50,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_namespaces.enter(plan, spec, joins)
     compile_root.attach(plan, spec, facts, root_slot)
     compile_mounts.mount_all(plan, spec, facts, sources)
-    compile_mounts.devices(plan, spec, process, sources)
+    compile_mounts.devices(plan, spec, process, sources, _window(facts))
     compile_namespaces.parameters(plan, spec)
     compile_hooks.create(plan, spec, facts)
     compile_root.pivot(plan, spec, process)
@@ -71,6 +71,10 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     return plan
 
 
+def _window(facts: Facts) -> tuple[int, int]:
+    return facts.monitoring.window if facts.monitoring is not None else (0, 0)
+
+
 def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
     """The plan that executes another process in a running container, whose namespaces are `facts.namespaces`."""
     plan = Plan()
@@ -83,7 +87,7 @@ def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
     compile_process.before_namespaces(plan, process)
     compile_cgroups.join(plan, facts)
     compile_namespaces.enter_running(plan, joins)
-    compile_mounts.console(plan, process, bind=False)
+    compile_mounts.console(plan, process, _window(facts), bind=False)
     compile_process.attributes(plan, process, facts)
     plan.container("CWD", process["cwd"], 0, reason="process.cwd")
     compile_process.identity(plan, process)

@@ -176,7 +176,9 @@ def _all_devices(spec: dict[str, Any]) -> list[tuple[str, int, int]]:
     return list(found.values())
 
 
-def devices(plan: Plan, spec: dict[str, Any], process: dict[str, Any], sources: dict[str, int]) -> None:
+def devices(
+    plan: Plan, spec: dict[str, Any], process: dict[str, Any], sources: dict[str, int], window: tuple[int, int]
+) -> None:
     """Device nodes (bound from the host in a user namespace), the usual links, and the terminal."""
     listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
     own_dev = _own_dev(spec)
@@ -192,12 +194,12 @@ def devices(plan: Plan, spec: dict[str, Any], process: dict[str, Any], sources: 
     if own_dev:
         for path, to in DEFAULT_LINKS.items():
             plan.container("LINK", to, path, reason="runtime-spec, config-linux: Dev symbolic links")
-    console(plan, process, bind=own_dev)
+    console(plan, process, window, bind=own_dev)
 
 
-def console(plan: Plan, process: dict[str, Any], *, bind: bool) -> None:
-    """A pseudo terminal, if the process asks for one."""
+def console(plan: Plan, process: dict[str, Any], window: tuple[int, int], *, bind: bool) -> None:
+    """A pseudo terminal, if the process asks for one, of `window` rows and columns unless it names its own."""
     if process.get("terminal"):
-        size = process.get("consoleSize") or {}
+        size = process.get("consoleSize") or dict(zip(("height", "width"), window, strict=True))
         uid = (process.get("user") or {}).get("uid", 0)
         plan.container("CONSOLE", size.get("height", 0), size.get("width", 0), bind, uid, reason="process.terminal")

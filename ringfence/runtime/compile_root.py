@@ -74,9 +74,10 @@ def _overlay(plan: Plan, mount: Mount, slot: int, mappings: tuple[str, str] | No
         userns = _mapping_namespace(plan, mappings)
         lowers = [_mapped(plan, lower, userns) for lower in lowers]
         if upper:
-            parent = _common_parent(upper, work)
-            both = _mapped(plan, parent, userns)  # one mount: upperdir and workdir must not lie on two
-            upper, work = both + upper[len(parent) :], both + work[len(parent) :]
+            # The upperdir stays unmapped: the overlay writes to it as the one who mounted it, whom a mapping would not
+            # know (EOVERFLOW). Its files belong to ids of the host; its root is the container's /.
+            owner = [_root_of(lines) for lines in mappings]
+            plan.runtime("OWN", upper, *owner, reason="/ belongs to the container's root")
     extra = [f"{key}={value}" for key, value in values.items()] + flags
     plan.runtime("OVERLAY", slot, lowers, upper, work, extra, reason="layers below, the container's writes on top")
 
@@ -89,11 +90,13 @@ def _mapped(plan: Plan, path: str, userns: int) -> str:
     return f"@{slot}"
 
 
-def _common_parent(upper: str, work: str) -> str:
-    parent = upper.rsplit("/", 1)[0]
-    if not work.startswith(parent + "/"):
-        raise InvalidInput(f"overlay: upperdir {upper} and workdir {work} need a common parent to be id-mapped")
-    return parent
+def _root_of(lines: str) -> int:
+    """The id of the host that 0 inside is, by the text of a uid_map; -1 (leave it) if 0 is not mapped."""
+    for line in lines.splitlines():
+        inside, outside, _size = line.split()
+        if inside == "0":
+            return int(outside)
+    return -1
 
 
 def attach(plan: Plan, spec: dict[str, Any], facts: Facts, slot: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 
-from ringfence.errors import InvalidInput
+from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, processes
 from ringfence.oci import runtime_spec
 from ringfence.runtime import state
@@ -41,6 +42,7 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
     directory = state.claim(root, launch.id)
     try:
         facts = _facts(root, directory, launch, wait, len(preserve))
+        _require_unused(facts)
         plan = compile_container(spec, facts)
         state.write(directory, _document(launch, facts))
         encoded = plan.encode(
@@ -56,13 +58,30 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
         raise
 
 
+def _require_unused(facts: Facts) -> None:
+    """Whoever is in the cgroup already would be limited, counted and killed as the container's."""
+    driver, cgroup = facts.driver, facts.cgroup
+    if driver is not None and driver.exists(cgroup) and driver.processes(cgroup):
+        raise Conflict(f"linux.cgroupsPath: {cgroup} has processes in it", hint="give the container one of its own")
+
+
 def _execute(plan: Plan, encoded: bytes, facts: Facts, preserve: Sequence[int]) -> Executed:
     try:
         return execute(plan, encoded, facts.state, preserve=preserve)
-    except HelperDied:  # it could not undo what it had made: the cgroups (mounts and processes end with it)
-        if facts.driver is not None and facts.driver.exists(facts.cgroup):
-            facts.driver.remove(facts.cgroup)
+    except RingfenceError as error:
+        if isinstance(error, HelperDied):
+            _undo_cgroups(facts)
         raise
+    except BaseException:
+        _undo_cgroups(facts)
+        raise
+
+
+def _undo_cgroups(facts: Facts) -> None:
+    """What a helper that was killed, or a container that nobody monitored, leaves: mounts end with its processes."""
+    if facts.driver is not None and facts.driver.exists(facts.cgroup):
+        facts.driver.kill(facts.cgroup, signal.SIGKILL)
+        facts.driver.remove(facts.cgroup)
 
 
 def stdio(launch: Launch, process: dict[str, Any]) -> str:
@@ -75,9 +94,12 @@ def stdio(launch: Launch, process: dict[str, Any]) -> str:
 def cgroup_path(spec: dict[str, Any], id: str) -> str:
     """linux.cgroupsPath; a relative one is below the root of the hierarchies, none at all is /ringrun/<id>."""
     path = (spec.get("linux") or {}).get("cgroupsPath") or f"/ringrun/{id}"
-    if ".." in path.split("/"):
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
         raise InvalidInput(f'linux.cgroupsPath: "{path}" must not contain ".."')
-    return "/" + path.strip("/")
+    if not parts:
+        raise InvalidInput(f'linux.cgroupsPath: "{path}" is the root, which a container cannot have for its own')
+    return "/" + "/".join(parts)
 
 
 def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int) -> Facts:

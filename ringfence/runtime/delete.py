@@ -36,8 +36,11 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     elif not force:
         record.require("delete")
     if record.cgroup and not _removed_by_monitor(record, driver) and driver.exists(record.cgroup):
-        if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
-            driver.kill(record.cgroup, signal.SIGKILL)
+        try:
+            if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
+                driver.kill(record.cgroup, signal.SIGKILL)
+        except FileNotFoundError:
+            pass  # the monitor, slower than we waited for, has just removed it
         driver.remove(record.cgroup)
     warnings = hooks.run_all(record, "poststop", state.STOPPED)
     state.remove(record.directory)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ringfence.linux import cgroups, namespaces
+from ringfence.errors import Conflict
+from ringfence.linux import cgroups, namespaces, processes
 from ringfence.oci import runtime_spec
 from ringfence.runtime.compile import compile_exec
 from ringfence.runtime.create import seccomp
@@ -39,29 +40,50 @@ def exec(
     runtime_spec.check_process(wanted)
     root = os.path.dirname(record.directory)
     filter, flags = (None, 0) if privileged else seccomp(root, record.spec)
-    facts = Facts(
-        id=record.id,
-        bundle=str(record.document["bundle"]),
-        state="",
-        driver=cgroups.driver(cgroups.layout()),
-        cgroup=record.cgroup,
-        seccomp=filter,
-        seccomp_flags=flags,
-        monitoring=monitoring,
-        preserve=len(preserve),
-        namespaces=foreign_namespaces(record.pid),
-    )
-    plan = compile_exec(wanted, facts)
-    encoded = plan.encode(
-        stdio="terminal" if wanted.get("terminal") else "inherit" if monitoring is None else "pipes",
-        stdin=monitoring is not None and monitoring.stdin,
-        detach=monitoring is None,
-        preserve=len(preserve),
-    )
-    return execute(plan, encoded, record.directory, preserve=preserve)
+    try:
+        first = os.open(f"/proc/{record.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _ended(record) from None
+    try:
+        facts = Facts(
+            id=record.id,
+            bundle=str(record.document["bundle"]),
+            state="",
+            driver=cgroups.driver(cgroups.layout()),
+            cgroup=record.cgroup,
+            seccomp=filter,
+            seccomp_flags=flags,
+            monitoring=monitoring,
+            preserve=len(preserve),
+            namespaces=foreign_namespaces(record, first),
+        )
+        plan = compile_exec(wanted, facts)
+        encoded = plan.encode(
+            stdio="terminal" if wanted.get("terminal") else "inherit" if monitoring is None else "pipes",
+            stdin=monitoring is not None and monitoring.stdin,
+            detach=monitoring is None,
+            preserve=len(preserve),
+        )
+        return execute(plan, encoded, record.directory, preserve=preserve)
+    finally:
+        os.close(first)
 
 
-def foreign_namespaces(pid: int) -> list[tuple[str, str]]:
-    """(kind, path) of the namespaces of a process that are not our own."""
-    shared = namespaces.same_as_host(pid)
-    return [(kind, namespaces.path(pid, kind)) for kind, same in shared.items() if not same]
+def foreign_namespaces(record: State, first: int) -> list[tuple[str, str]]:
+    """(kind, path) of the namespaces of the container's first process that are not our own.
+
+    `first` is a descriptor of its directory in /proc, which another process that gets the same pid does not answer to:
+    were that one of the host's, so would be every namespace, and nothing would be joined.
+    """
+    if not processes.alive(record.pid, record.begun):
+        raise _ended(record)
+    process = f"{os.getpid()}/fd/{first}"
+    try:
+        inside, host = namespaces.of(process), namespaces.of("self")
+    except (ProcessLookupError, FileNotFoundError):
+        raise _ended(record) from None
+    return [(kind, namespaces.path(process, kind)) for kind in inside if inside[kind] != host.get(kind)]
+
+
+def _ended(record: State) -> Conflict:
+    return Conflict(f"cannot exec container {record.id}: it is stopped")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import socket
 
-from ringfence.errors import CannotExecute, Failed, InvalidInput
+from ringfence.errors import CannotExecute, Failed, InvalidInput, RingfenceError
 from ringfence.runtime import helper
 
 TYPE_CHECKING = False
@@ -55,9 +56,20 @@ def execute(plan: Plan, encoded: bytes, scratch: str, *, preserve: Sequence[int]
             os.close(memory)
             theirs.close()
         return _report(plan, ours)
-    except BaseException:
+    except RingfenceError:
         ours.close()
         raise
+    except BaseException:  # interrupted: what is being made must not live on without anybody who knows of it
+        _abandon(ours)
+        raise
+
+
+def _abandon(control: socket.socket) -> None:
+    """Let the helper come to its report, end what it has started, and wait until it has told of that end, too."""
+    with control:
+        while message := control.recv(MESSAGE):
+            if message[:1] == b"P":
+                os.kill(json.loads(message[1:])["pid"], signal.SIGKILL)
 
 
 def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> None:

@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 
 def kill(record: State, signal: int, driver: CgroupDriver, *, all: bool = False) -> None:
     """Send `signal`. Conflict unless created, running or paused; a frozen one is thawed for SIGKILL, as it must die."""
-    if all and driver.exists(record.cgroup):
+    if all and driver.exists(record.cgroup) and driver.processes(record.cgroup):
         driver.kill(record.cgroup, signal)
     else:
         record.require("kill")
-        if not send(record.pid, signal):
+        if not send(record.pid, signal, record.begun):
             raise Conflict(f"cannot kill container {record.id}: it is stopped")
     if signal == signals.SIGKILL and driver.exists(record.cgroup) and driver.frozen(record.cgroup):
         driver.thaw(record.cgroup)
 
 
-def send(pid: int, signal: int) -> bool:
+def send(pid: int, signal: int, begun: int) -> bool:
     """Signal the very process that a record named: by pidfd, so that a reused pid is never hit. False: it has ended."""
     if not pid:
         return False
     try:
-        begun = processes.start_time(pid)
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return False

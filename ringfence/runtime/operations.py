@@ -15,6 +15,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("USERNS", "i:slot s:uids s:gids", "make a user namespace for mounts only, mapping {uids}"),
     ("BIND", "i:slot s:source i:recursive i:device", "clone the mount tree at {source}"),
     ("OVERLAY", "i:slot l:lowers s:upper s:work l:options", "make the overlay of {lowers}, writes go to {upper}"),
+    ("OWN", "s:path i:uid i:gid", "give {path} to user {uid} and group {gid} of the host"),
     ("SETATTR", "i:slot i:set i:clear i:propagation i:userns i:recursive s:what", "set the mount attributes of {what}"),
     ("OPEN", "i:slot s:path i:namespace", "open {path}"),
     ("LISTEN", "i:slot s:path", "listen on {path}"),

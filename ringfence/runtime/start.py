@@ -7,7 +7,7 @@ import os
 import socket
 
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput
-from ringfence.runtime import hooks
+from ringfence.runtime import hooks, state
 from ringfence.runtime.compile import START_SOCKET
 from ringfence.runtime.execute import MESSAGE
 
@@ -24,15 +24,14 @@ def start(record: State) -> None:
     record.require("start")
     if not record.spec.get("process"):
         raise InvalidInput(f"cannot start container {record.id}: its spec has no process")
-    path = f"{record.directory}/{START_SOCKET}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knock:
         try:
-            knock.connect(path)
+            state.connect(knock, record.directory)
             knock.send(b"start")
             answer = knock.recv(MESSAGE)
         except (ConnectionRefusedError, BrokenPipeError, ConnectionResetError):
             raise Conflict(f"cannot start container {record.id}: it has been started by another") from None
-    os.unlink(path)
+    os.unlink(f"{record.directory}/{START_SOCKET}")
     if answer[:1] == b"E":
         report = json.loads(answer[1:].decode("utf-8", "replace"))
         code = int(report["errno"])

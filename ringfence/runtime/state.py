@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import socket
 
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
@@ -37,15 +36,18 @@ _CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 
 
 class State:
-    """One container's record. `pid`, `monitor_pid` are 0 while unknown or when that process is gone."""
+    """One container's record. `pid`, `monitor_pid` are 0 while unknown or when that process is gone.
 
-    __slots__ = ("directory", "document", "id", "monitor_pid", "pid")
+    `begun` is the start time of the first process: with it a reused pid is told from the one that was recorded.
+    """
+
+    __slots__ = ("begun", "directory", "document", "id", "monitor_pid", "pid")
 
     def __init__(self, id: str, directory: str, document: dict[str, Any]) -> None:
         self.id = id
         self.directory = directory
         self.document = document
-        self.pid, self.monitor_pid = _live_pids(f"{directory}/{PID_FILE}")
+        self.pid, self.begun, self.monitor_pid = _live_pids(f"{directory}/{PID_FILE}")
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -95,17 +97,20 @@ def claim(root: str, id: str) -> str:
         except FileExistsError:
             if attempt or not _abandoned(directory):
                 raise Conflict(f"container id {id} is already in use") from None
-            shutil.rmtree(directory)
+            remove(directory)
     os.mkdir(directory, 0o711)
     return directory
 
 
 def _abandoned(directory: str) -> bool:
     """Whether a create was killed before it wrote anything that a later command could find."""
-    return not os.listdir(directory) and os.stat(directory).st_mtime < _boot_seconds_ago(10)
+    try:
+        return not os.listdir(directory) and os.stat(directory).st_mtime < _seconds_ago(10)
+    except FileNotFoundError:
+        return True  # it has just been removed
 
 
-def _boot_seconds_ago(seconds: float) -> float:
+def _seconds_ago(seconds: float) -> float:
     import time
 
     return time.time() - seconds
@@ -158,17 +163,33 @@ def remove(directory: str) -> None:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:
             continue
-    os.rmdir(directory)
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return  # another command has removed it as well
+    except OSError:  # ENOTEMPTY: something was put into it meanwhile
+        import shutil
+
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def connect(knock: socket.socket, directory: str) -> None:
+    """Connect to the start socket, by its directory's descriptor: an address holds 107 bytes only (unix(7))."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        knock.connect(f"/proc/self/fd/{descriptor}/{START_SOCKET}")
+    finally:
+        os.close(descriptor)
 
 
 def waiting(directory: str) -> bool:
     """Whether the first process still waits for `start`: its socket answers (a look leaves it waiting)."""
-    path = f"{directory}/{START_SOCKET}"
-    if not os.path.exists(path):
+    if not os.path.exists(f"{directory}/{START_SOCKET}"):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knock:
+        knock.setblocking(False)
         try:
-            knock.connect(path)
+            connect(knock, directory)
         except ConnectionRefusedError:
             return False  # it has started; the one who started it was killed before it removed the socket
         except FileNotFoundError:
@@ -180,15 +201,16 @@ def waiting(directory: str) -> bool:
     return True
 
 
-def _live_pids(path: str) -> tuple[int, int]:
+def _live_pids(path: str) -> tuple[int, int, int]:
     try:
         with open(path) as file:
             pid, started, monitor, monitor_started = (int(word) for word in file.read().split())
     except FileNotFoundError:
-        return 0, 0
+        return 0, 0, 0
     except ValueError as error:
         raise Corrupt(f"{path}: {error}") from None
     return (
         pid if processes.alive(pid, started) else 0,
+        started,
         monitor if monitor_started and processes.alive(monitor, monitor_started) else 0,
     )

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from ringfence import Engine
 
 
-ID_MAPPED = pytest.mark.xfail(
-    reason="the runtime id-maps an overlay only if its upperdir and workdir have one parent; the snapshotter's have not"
-)
-
-
 def see(engine: Engine, script: str, **options: Any) -> str:
     """What the script prints, in one line."""
     result = engine.run("host", ["sh", "-c", script], rm=True, **options)
@@ -62,7 +57,6 @@ def test_user_names_are_those_of_the_container(engine: Engine) -> None:
     assert see(engine, "id -un", user="nobody") == "nobody"
 
 
-@ID_MAPPED
 def test_userns_auto_gives_ids_that_are_not_the_hosts(engine: Engine) -> None:
     uid_map = see(engine, "cat /proc/self/uid_map; id -u", userns="auto:size=1000").split()
     assert (uid_map[0], uid_map[2], uid_map[3]) == ("0", "1000", "0")
@@ -86,7 +80,6 @@ def test_the_missing_source_of_a_bind_is_made(engine: Engine, tmp_path: Path) ->
     assert os.path.exists(tmp_path / "a/b/made")
 
 
-@ID_MAPPED
 def test_containers_with_user_namespaces_of_their_own_share_a_volume(engine: Engine) -> None:
     see(engine, "echo hi > /v/file; chown 5:6 /v/file", volume="shared:/v", userns="auto")
     assert see(engine, "stat -c '%u %g' /v/file; cat /v/file", volume="shared:/v", userns="auto") == "5 6 hi"
@@ -115,7 +108,6 @@ def test_a_second_container_may_share_namespaces_of_a_first(engine: Engine) -> N
         first.remove(force=True)
 
 
-@pytest.mark.xfail(reason="the runtime does not yet clone a mount of another mount namespace: open_tree(2) says EINVAL")
 def test_a_second_container_may_share_the_memory_of_a_first(engine: Engine) -> None:
     first = engine.run("host", ["sh", "-c", "echo hi > /dev/shm/x; sleep 60"], detach=True, shm_size="1m")
     try:

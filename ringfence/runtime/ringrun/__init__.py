@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--log", default="", help="file that errors are appended to")
     top.add_argument("--log-format", choices=("text", "json"), default="text", help="form of the log")
     top.add_argument("--debug", action="store_true", help="tell the failing operation and the trace")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", prog="ringrun")  # else argparse imports shutil
 
     def verb(name: str, help: str, *, container: bool = True) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=help, description=help, allow_abbrev=False)

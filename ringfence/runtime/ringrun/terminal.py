@@ -6,11 +6,9 @@ import os
 import select
 import signal
 import socket
-import sys
 
 from ringfence.linux import _libc
 from ringfence.linux.terminal import RawMode, set_window_size, window_size
-from ringfence.runtime.kill import send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def attend(executed: Executed) -> int:
     executed.control.close()
     forwarded = [number for number in signal.valid_signals() if number not in _NOT_FORWARDED and number < 32]
     for number in forwarded:
-        signal.signal(number, lambda received, _frame: send(executed.pid, received) and None)
+        signal.signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
     if executed.terminal >= 0:
         _copy(executed.terminal)
     pid, status = 0, 0
@@ -79,10 +77,17 @@ def _pump(master: int, stdin: int, stdout: int) -> None:
                     return
                 if not data:
                     return
-                sys.stdout.flush()
-                os.write(stdout, data)
+                _write(stdout, data)
             else:
                 data = os.read(stdin, 32768)
                 if not data:
                     poll.unregister(stdin)
-                os.write(master, data)
+                try:
+                    _write(master, data)
+                except OSError:  # EIO, as above: the next read tells
+                    continue
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

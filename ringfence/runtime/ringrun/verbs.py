@@ -74,6 +74,14 @@ def _launch(options: argparse.Namespace, *, wait: bool, needs_socket: bool) -> E
 
 
 def _hand_over(options: argparse.Namespace, executed: Executed) -> Executed:
+    try:
+        return _give(options, executed)
+    except BaseException:  # nobody would know of it
+        runtime_delete.delete(states.load(options.root, options.id), _driver(), force=True)
+        raise
+
+
+def _give(options: argparse.Namespace, executed: Executed) -> Executed:
     if options.console_socket:
         terminal.send_master(options.console_socket, executed.terminal)
     if options.pid_file:
