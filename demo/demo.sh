@@ -10,6 +10,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 scratch=$(mktemp -d /tmp/ringfence-demo-XXXXXX)
+chmod 711 "$scratch"  # a mapped root must reach its container's directory
 export RINGFENCE_ROOT=$scratch/data RINGFENCE_STATE=$scratch/state
 PATH=$PWD/.venv/bin:$PATH
 
