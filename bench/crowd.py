@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench.candidates import Host
 from bench.material import PAUSE
-from bench.measure import Failure, helper_memory, timed
+from bench.measure import Failure, timed
+from bench.processes import helper_memory
 
 
 class Crowd:

@@ -44,25 +44,20 @@ def take_turns(candidates: Iterable[Candidate], rounds: int, *, idle: float = 0.
 
     A candidate that fails is told of and left out.
     """
-    alive = [candidate for candidate in candidates if _works(candidate)]
+    alive = list(candidates)
     samples: dict[str, list[float]] = {candidate.name: [] for candidate in alive}
-    for number in range(rounds):
+    for number in range(-1, rounds):
         first = number % max(1, len(alive))
         for candidate in alive[first:] + alive[:first]:
-            if number % candidate.every == 0:
-                if idle:
-                    time.sleep(idle)
+            if number > 0 and number % candidate.every:
+                continue
+            time.sleep(idle)
+            try:
                 samples[candidate.name].append(timed(candidate.once))
-    return [Timing(candidate.name, samples[candidate.name]) for candidate in alive]
-
-
-def _works(candidate: Candidate) -> bool:
-    try:
-        candidate.once()
-    except Failure as failure:
-        print(f"  {candidate.name} is left out: {failure}", flush=True)
-        return False
-    return True
+            except Failure as failure:
+                print(f"  {candidate.name} is left out: {failure}", flush=True)
+                alive.remove(candidate)
+    return [Timing(candidate.name, samples[candidate.name][1:]) for candidate in alive]
 
 
 def timed(work: Callable[..., object], *arguments: object) -> float:
@@ -88,27 +83,3 @@ def execute(argv: Sequence[str], *, environment: dict[str, str] | None = None, l
         with open(log, errors="replace") as file:
             said = file.read().strip()
         raise Failure(f"{' '.join(argv)}: exit status {status}: {said[-600:] or 'no message'}")
-
-
-def helper_memory(argv: Sequence[str], count: int) -> float | None:
-    """kB of PSS per container of the processes that stand by: the parents of those that execute `argv`.
-
-    None if there are none (the containers' parent is init or this process).
-    """
-    parents = set()
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                if file.read().rstrip(b"\0").split(b"\0") != [word.encode() for word in argv]:
-                    continue
-            with open(f"/proc/{name}/stat") as file:
-                parents.add(int(file.read().rpartition(")")[2].split()[1]))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    parents -= {0, 1, os.getpid()}
-    return sum(map(_pss, parents)) / count if parents else None
-
-
-def _pss(pid: int) -> int:
-    with open(f"/proc/{pid}/smaps_rollup") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))

@@ -6,16 +6,17 @@ Disk use is read off that file system, and no layer is extracted onto a disk tha
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from bench import processes
+from bench.material import PAUSE
 
 _INSIDE = "RINGFENCE_BENCH_INSIDE"
 
@@ -47,29 +48,16 @@ def workplace(size: int) -> Iterator[tuple[Path, Path]]:
         subprocess.run(["mount", "-o", "loop", top / "disk", data], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "none", state], check=True)
         with _hugetlb(state):
-            yield data, state
+            try:
+                yield data, state
+            finally:
+                processes.end(PAUSE, state)
     finally:
-        _wait_for_stragglers(state)
         for mounted in (state, data):
             subprocess.run(["umount", "--recursive", "--lazy", mounted], check=False)
         shutil.rmtree(top, ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
         lock.close()
-
-
-def _wait_for_stragglers(state: Path) -> None:
-    """podman's exit commands still clean up when `podman rm` has returned, in directories that are about to go."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and any(map(_mentions, os.listdir("/proc"), itertools.repeat(bytes(state)))):
-        time.sleep(0.1)
-
-
-def _mentions(process: str, word: bytes) -> bool:
-    try:
-        with open(f"/proc/{process}/cmdline", "rb") as file:
-            return word in file.read()
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
@@ -85,9 +73,9 @@ def _hugetlb(state: Path) -> Iterator[None]:
         yield
     finally:
         if mounted:
-            for group in sorted(directory.rglob("*/"), reverse=True):
+            for parent in ("ringfence", "libpod_parent"):  # nobody else uses them in this hierarchy: see `lock` above
                 with contextlib.suppress(OSError):
-                    group.rmdir()
+                    (directory / parent).rmdir()
             subprocess.run(["umount", directory], check=False)
 
 
