@@ -56,9 +56,11 @@ class Lock:
             self._descriptor = -1
 
     def _open(self) -> int:
-        if self._make:
-            os.makedirs(self._directory, 0o700, exist_ok=True)
-        try:
-            return os.open(f"{self._directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            raise NotFound(f"no such container: {self._id[:12]}") from None
+        while True:
+            if self._make:
+                os.makedirs(self._directory, 0o700, exist_ok=True)
+            try:
+                return os.open(f"{self._directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                if not self._make:  # else a sweep has taken the directory, which was still empty: make it again
+                    raise NotFound(f"no such container: {self._id[:12]}") from None

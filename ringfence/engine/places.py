@@ -38,6 +38,11 @@ def attach_socket(engine: Engine, id: str) -> str:
     return f"{engine.state}/containers/{id}/attach.sock"
 
 
+def runtime_state(engine: Engine, id: str) -> str:
+    """The runtime's own directory for a container that was started."""
+    return f"{engine.state}/containers/{id}"
+
+
 def events_file(engine: Engine) -> str:
     return f"{engine.state}/events.jsonl"
 

@@ -7,7 +7,7 @@ import time
 
 from ringfence.engine import filters as common
 from ringfence.engine import images as image_verbs
-from ringfence.engine import inspect, places, repair, rm, status, times, volume
+from ringfence.engine import inspect, repair, rm, status, times, volume
 from ringfence.engine.lock import Lock
 from ringfence.engine.records import ContainerRecord
 from ringfence.engine.volumes import Volumes
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ringfence.images.image import Image
 
     Wanted = Mapping[str, Sequence[str]]
-
-YOUNG = 60.0
-"""Seconds: a directory without a record that is younger may be a container's that is just being made."""
-
 
 def containers(engine: Engine, filters: Wanted) -> dict[str, Any]:
     """See Engine.container_prune."""
@@ -111,8 +107,7 @@ def sweep(engine: Engine) -> None:
 
 def _sweep_one(engine: Engine, id: str) -> None:
     """Remove what there is of a container without a record, unless somebody is just making it."""
-    directory = places.bundle(engine, id)
-    if not _is_id(id) or (os.path.exists(directory) and not os.path.exists(f"{directory}/lock") and _young(directory)):
+    if not _is_id(id):
         return
     lock = Lock(engine, id, make=True)
     if not lock.take(wait=False):
@@ -120,10 +115,6 @@ def _sweep_one(engine: Engine, id: str) -> None:
     with lock:
         if engine.records.get(id) is None:
             rm.remove(engine, ContainerRecord(id, "", 0), announce=False)
-
-
-def _young(directory: str) -> bool:
-    return time.time() - os.stat(directory).st_mtime < YOUNG
 
 
 def _is_id(text: str) -> bool:

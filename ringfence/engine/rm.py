@@ -7,7 +7,7 @@ import os
 from ringfence.engine import events, places, repair, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.records import CREATED, REMOVING
-from ringfence.errors import Conflict
+from ringfence.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 def rm(engine: Engine, name: str, *, force: bool, volumes: bool) -> None:
     """See Engine.rm."""
     record = repair.find(engine, name)
-    with Lock(engine, record.id):
-        record = repair.fresh(engine, record)
+    with Lock(engine, record.id, make=True):  # one whose directory is lost can be removed, too
+        found = engine.records.get(record.id)
+        if found is None:
+            remove_directory(places.bundle(engine, record.id))
+            raise NotFound(f"no such container: {name}")
+        record = found
         current = status.of(engine, record)
         if not force and (current.live or current.word == "restarting"):
             raise Conflict(f"cannot remove container {record.name}: it is {current.word}", hint="stop it, or use force")
@@ -27,10 +31,13 @@ def rm(engine: Engine, name: str, *, force: bool, volumes: bool) -> None:
 
 
 def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, announce: bool = True) -> None:
-    """Remove all there is of a container whose lock we hold, killing what still runs. Every step may be repeated."""
-    if record.phase == CREATED and not record.auto_remove:
+    """Remove all there is of a container whose lock we hold, killing what still runs. Every step may be repeated.
+
+    A --rm container that was started needs no mark: repair removes it in any case.
+    """
+    if record.phase == CREATED and not (record.auto_remove and record.started):
         engine.records.mark(record, REMOVING)
-    engine.runtime.delete(record.id, force=True)
+    forget_run(engine, record.id)
     engine.snapshots.remove(record.id, missing_ok=True)
     if record.mounts and (volumes or record.auto_remove):
         _remove_volumes(engine, record)
@@ -38,6 +45,12 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
     engine.records.delete(record.id)
     if announce:
         events.emit_container(engine, record, "destroy")
+
+
+def forget_run(engine: Engine, id: str) -> None:
+    """Kill what runs and clear the runtime's state, also of a start that was cut off before it had any to speak of."""
+    engine.runtime.delete(id, force=True)
+    remove_directory(places.runtime_state(engine, id))
 
 
 def remove_directory(path: str) -> None:
@@ -66,7 +79,6 @@ def _remove_volumes(engine: Engine, record: ContainerRecord) -> None:
     """Remove its anonymous volumes, unless another container has them too (--volumes-from)."""
     from ringfence.engine import volume
     from ringfence.engine.volumes import Volumes
-    from ringfence.errors import NotFound
 
     store = Volumes(engine.root)
     users = volume.users(engine)

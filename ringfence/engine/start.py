@@ -100,7 +100,9 @@ def _mark_started(engine: Engine, record: ContainerRecord, by_policy: bool) -> N
 
 def _forget_last_run(engine: Engine, record: ContainerRecord) -> None:
     """Clear what the last run left: the runtime's state and the exit record; the log goes on."""
-    engine.runtime.delete(record.id, force=True)
+    from ringfence.engine import rm
+
+    rm.forget_run(engine, record.id)
     if os.path.exists(places.exit_file(engine, record.id)):
         os.unlink(places.exit_file(engine, record.id))
 

@@ -58,7 +58,7 @@ def parse_moment(flag: str, text: str, now: int | None = None) -> int:
     """Nanoseconds since 1970 of what `--since` and `--until` take: RFC 3339, seconds since 1970, or so long ago."""
     if now is None:
         now = time.time_ns()
-    if text.replace(".", "", 1).isdigit():
+    if text.isascii() and text.replace(".", "", 1).isdigit():
         seconds, _, fraction = text.partition(".")
         return int(seconds or 0) * SECOND + int(fraction[:9].ljust(9, "0"))
     try:
