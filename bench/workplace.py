@@ -73,7 +73,11 @@ def _hugetlb(state: Path) -> Iterator[None]:
         yield
     finally:
         if mounted:
-            for parent in ("ringfence", "libpod_parent"):  # nobody else uses them in this hierarchy: see `lock` above
+            for parent in (
+                "ringfence",
+                "ringrun",
+                "libpod_parent",
+            ):  # nobody else uses them in this hierarchy: see `lock` above
                 with contextlib.suppress(OSError):
                     (directory / parent).rmdir()
             subprocess.run(["umount", directory], check=False)
