@@ -122,7 +122,7 @@ def cpu_mask(cpus: str) -> bytes:
     mask = 0
     for part in cpus.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
+        if not (first + last).isdecimal() or not first or int(last or first) < int(first):
             raise InvalidInput(f'"{cpus}" is not a list of processors')
         mask |= (1 << int(last or first) + 1) - (1 << int(first))
     return mask.to_bytes((mask.bit_length() + 63) // 64 * 8, "little")

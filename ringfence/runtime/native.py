@@ -83,9 +83,10 @@ class OciRuntime:
         try:
             record = self._record(id)
         except NotFound:
-            if force:
-                return
-            raise
+            if not force:
+                raise
+            state.remove(f"{self.root}/{state.check_id(id)}")  # of a create that was killed before its record
+            return
         delete.delete(record, self.driver, force=force)
 
     def wait(self, id: str, timeout: float) -> bool:
