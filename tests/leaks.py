@@ -120,7 +120,7 @@ def _foreign(line: str, owner: str) -> bool:
     kind, _, directory = line.partition(": ")
     if kind != "cgroups":
         return False
-    pids = [pid for path in Path(directory).rglob("cgroup.procs") for pid in _read(path).split()]
+    pids = [pid for below, _, _ in os.walk(directory) for pid in _read(Path(below) / "cgroup.procs").split()]
     return bool(pids) and not any(_mentions(Path("/proc") / pid, owner) for pid in pids)
 
 

@@ -108,7 +108,7 @@ def test_a_program_that_cannot_be_executed_leaves_nothing(bundle: Bundle, runtim
 
 
 def test_an_exec_that_fails_leaves_the_container_running(bundle: Bundle, runtime: OciRuntime) -> None:
-    bundle.shell("sleep 30").start(runtime)
+    bundle.shell("exec sleep 30").start(runtime)
     before = runtime.processes(bundle.id)
     for program in ("/no/such", "nosuch", "/etc/passwd"):
         with pytest.raises(CannotExecute):

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ringfence.errors import NotFound
 from tests import leaks
 
 if TYPE_CHECKING:
@@ -40,8 +42,9 @@ class Bystander:
         """Clean up as a person would, and see that all is as before."""
         for container in self.engine.ps(all=True):
             if container["Id"] != self.container.id:
-                self.engine.rm(container["Id"], force=True, volumes=True)
-        self.engine.system_prune()
+                with suppress(NotFound):  # its monitor was removing it
+                    self.engine.rm(container["Id"], force=True, volumes=True)
+        self.engine.system_prune(volumes=True)
         assert self.container.inspect()["State"]["Pid"] == self.pid
         assert self.container.status == "running"
         leaks.assert_nothing_left(self.before)
