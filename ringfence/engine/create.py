@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
+    from ringfence.engine.options_mounts import MountRequest
     from ringfence.images.image import Image
 
 EMBEDDED = "host"
@@ -160,7 +161,13 @@ def _resolve_mounts(engine: Engine, record: ContainerRecord, options: Options) -
     for source in options.volumes_from:
         other = repair.find(engine, source["container"])
         inherited[source["container"]] = [describe(mount) for mount in other.mounts]
-    record.mounts = Volumes(engine.root).resolve(options, {"config": record.image_config}, inherited)
+
+    def claim(requests: list[MountRequest]) -> None:
+        record.mounts = requests
+        if any(request["type"] == "volume" for request in requests):
+            engine.records.save(record)
+
+    record.mounts = Volumes(engine.root).resolve(options, {"config": record.image_config}, inherited, claim)
     engine.records.save(record)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         `type`: "bind", "volume" or "tmpfs". `source`: the host's path, or the volume's name (empty: anonymous).
         `target`: an absolute, normalised path in the container. `options`: for the spec. `create`: a bind source that
         is missing is made as a directory (`-v` does so, `--mount` does not). `copy`: an empty volume is filled with
-        what the image has at the target. `labels`: of a volume made for this mount.
+        what the image has at the target. `labels`: of a volume made for this mount. `anonymous`: it was named by us.
         `path`: the directory on the host, known once engine/volumes.py has resolved the request.
         """
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         create: NotRequired[bool]
         copy: NotRequired[bool]
         labels: NotRequired[dict[str, str]]
+        anonymous: NotRequired[bool]
         path: NotRequired[str]
 
 

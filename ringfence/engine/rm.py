@@ -6,7 +6,7 @@ import os
 
 from ringfence.engine import events, places, repair, status
 from ringfence.engine.lock import Lock
-from ringfence.engine.records import CREATED, REMOVING
+from ringfence.engine.records import CREATED, CREATING, REMOVING
 from ringfence.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
         engine.records.mark(record, REMOVING)
     forget_run(engine, record.id)
     engine.snapshots.remove(record.id, missing_ok=True)
-    if record.mounts and (volumes or record.auto_remove):
+    if record.mounts and (volumes or record.auto_remove or record.phase == CREATING):
         _remove_volumes(engine, record)
     remove_directory(places.bundle(engine, record.id))
     engine.records.delete(record.id)

@@ -48,12 +48,16 @@ class Volumes:
     def __init__(self, data_dir: str) -> None:
         self.directory = os.path.join(data_dir, "volumes")
 
-    def create(self, name: str = "", labels: Mapping[str, str] | None = None) -> Volume:
+    def create(
+        self, name: str = "", labels: Mapping[str, str] | None = None, *, anonymous: bool | None = None
+    ) -> Volume:
         """Make the volume, or return the one that has this name; without a name an anonymous one.
 
-        InvalidInput for a name that docker would not take.
+        `anonymous` says so of a volume whose name the caller has chosen. InvalidInput for a name that docker would not
+        take.
         """
-        anonymous = not name
+        if anonymous is None:
+            anonymous = not name
         name = name or os.urandom(32).hex()
         if not is_name(name) or len(name) > 255:
             raise InvalidInput(f'"{name}" is not a volume name: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is allowed')
@@ -142,8 +146,12 @@ class Volumes:
         options: Options,
         image_config: Mapping[str, Any],
         inherited: Mapping[str, Sequence[Mapping[str, Any]]],
+        claim: Callable[[list[MountRequest]], None] = lambda _requests: None,
     ) -> list[MountRequest]:
         """All mounts of a new container, one a target; volumes are made, and their directory is in `path`.
+
+        `claim` is told of them before any volume is made, so that a record can name whom an anonymous one belongs to
+        even if the caller is killed the next moment.
 
         `inherited`: the mounts of each container that --volumes-from names, in the shape of `describe`. What the caller
         asks for comes before what is inherited, and that before the image's VOLUMEs (docker's order).
@@ -158,13 +166,20 @@ class Volumes:
             target = target_path("the image's VOLUME", path, path if path.startswith("/") else f"/{path}")
             found.setdefault(target, {"type": "volume", "source": "", "target": target,
                                       "options": ["rbind", "rprivate"], "copy": True})  # fmt: skip
-        return [self._resolved(request) for request in found.values()]
+        named = [self._named(request) for request in found.values()]
+        claim(named)
+        return [self._made(request) for request in named]
 
-    def _resolved(self, request: MountRequest) -> MountRequest:
+    def _named(self, request: MountRequest) -> MountRequest:
+        if request["type"] != "volume" or request["source"]:
+            return request
+        return {**request, "source": os.urandom(32).hex(), "anonymous": True}
+
+    def _made(self, request: MountRequest) -> MountRequest:
         if request["type"] != "volume":
             return request
-        volume = self.create(request["source"], request.get("labels"))
-        return {**request, "source": volume.name, "path": volume.path}
+        volume = self.create(request["source"], request.get("labels"), anonymous=request.get("anonymous", False))
+        return {**request, "path": volume.path}
 
     def prepare(self, requests: Sequence[MountRequest], root: Callable[[], Root]) -> None:
         """Make what the mounts need: missing directories of `-v`, and the first content of empty volumes.
