@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,13 +74,10 @@ def _hugetlb(state: Path) -> Iterator[None]:
         yield
     finally:
         if mounted:
-            for parent in (
-                "ringfence",
-                "ringrun",
-                "libpod_parent",
-            ):  # nobody else uses them in this hierarchy: see `lock` above
+            for parent in ("ringfence", "ringrun", "libpod_parent"):  # used in this hierarchy by this run alone
                 with contextlib.suppress(OSError):
                     (directory / parent).rmdir()
+            time.sleep(0.5)  # a hierarchy that is unmounted with its cgroups still dying stays, and v2 lacks hugetlb
             subprocess.run(["umount", directory], check=False)
 
 
