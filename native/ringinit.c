@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -1331,6 +1332,7 @@ static void op_wait(void) {
 
 enum { CHUNK = 32768, CLIENTS = 16, PIECE = 4000, ENTRY = 6 * PIECE + 160 };
 enum { PATIENCE = 10 }; /* seconds after the exit, in which a client other than the owner must take something */
+enum { IDLE = 1000 };   /* milliseconds without anything to do */
 static struct {
     const char *driver, *log, *socket, *exit_file, **exit_command, *event_file, *event, **health, *oom_file, *oom_key;
     int64_t max_size, max_file, health_ms, timeout;
@@ -1341,7 +1343,12 @@ static pid_t health_check;
 static char oom_score[16];
 /* `owes`: it has not been given the present chunk; `deaf`: it takes no more, but what it has sent still counts. */
 static struct client { int fd, owes, deaf; } clients[CLIENTS];
-static char chunk[CHUNK + 1], input[CHUNK + 1], entries[CHUNK];
+/* What is being delivered, taken in and logged. Pages of their own: an idle monitor gives them back. */
+static struct buffers { char chunk[CHUNK + 1], input[CHUNK + 1], entries[CHUNK]; } *buffers;
+#define chunk buffers->chunk
+#define input buffers->input
+#define entries buffers->entries
+static int buffers_used;
 static int chunk_size, input_size, input_at;
 static size_t entries_size;
 /* Output that was read after the exit while somebody still owed the chunk before it. */
@@ -1489,6 +1496,7 @@ static int any_owing(void) {
 
 /* Reads once, up to `most` bytes, what the container wrote. Returns how much; 0: nothing now; -1: the stream has ended. */
 static int pump(int *fd, int stream, int most) {
+    buffers_used = 1;
     ssize_t n = read(*fd, chunk + 1, (size_t)(most < CHUNK - 1 ? most : CHUNK - 1));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (n <= 0) { close(*fd); *fd = -1; return -1; }
@@ -1515,6 +1523,7 @@ static void feed(void) {
 
 /* One message of a client; only while no input waits to be taken by the program. */
 static void hear(struct client *c) {
+    buffers_used = 1;
     ssize_t n = recv(c->fd, input, sizeof input, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0 && errno == ECONNRESET) { c->deaf = 1, c->owes = 0; return; } /* it left without reading: what it sent comes next */
@@ -1576,6 +1585,18 @@ static void record_exit(int status, int64_t started, char *record, size_t size) 
     if (fd >= 0) close(fd);
 }
 
+/* poll(2); but where nothing comes for a while, the memory of the buffers is given back first. */
+static int wait_for(struct pollfd *p, int n, int limit, int needed) {
+    if (buffers_used && !needed && (limit < 0 || limit > IDLE)) {
+        int ready = poll(p, (nfds_t)n, IDLE);
+        if (ready) return ready;
+        madvise(buffers, sizeof *buffers, MADV_DONTNEED);
+        buffers_used = 0;
+        if (limit > 0) limit -= IDLE;
+    }
+    return poll(p, (nfds_t)n, limit);
+}
+
 /* One wait for whatever comes first: output, a client, a dead child, or `limit` milliseconds. */
 static void watch_once(int signals, int limit) {
     struct pollfd p[5 + CLIENTS];
@@ -1591,7 +1612,7 @@ static void watch_once(int signals, int limit) {
         short events = (short)((input_size ? 0 : POLLIN) | (c->owes ? POLLOUT : 0));
         p[n++] = (struct pollfd){ events ? c->fd : -1, events, 0 };
     }
-    if (poll(p, (nfds_t)n, limit) <= 0) return;
+    if (wait_for(p, n, limit, owing || input_size) <= 0) return;
     if (owing) deliver();
     if (in >= 0 && p[in].revents) feed();
     for (int i = 0; i < CLIENTS; i++)
@@ -1713,6 +1734,8 @@ static void monitor(void) {
     prctl(PR_SET_NAME, "ringinit-monitor");
     read_text("/proc/self/oom_score_adj", oom_score, sizeof oom_score);
     (void)!write_all("/proc/self/oom_score_adj", "-900", 4); /* losing the monitor would lose the log: best effort */
+    buffers = mmap(NULL, sizeof *buffers, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffers == MAP_FAILED) fail("memory");
     for (int i = 0; i < CLIENTS; i++) clients[i].fd = -1;
     for (int i = 0; i < 3; i++) if (pipes[i] >= 0) fcntl(pipes[i], F_SETFL, O_NONBLOCK);
     if (pty >= 0) {
