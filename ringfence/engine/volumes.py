@@ -14,6 +14,7 @@ from ringfence.engine.options_lifecycle import is_name
 from ringfence.engine.options_mounts import PROPAGATIONS, target_path
 from ringfence.engine.volumes_tree import copy_tree, remove_tree
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
+from ringfence.linux import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _NEW, _REMOVING = ".new-", ".removing-"
 _FILLING = "filling"  # beside _data while it is being filled from an image: what is there is not all
-_STALE = 60  # seconds: what is still being made after that was left by a crash
 
 
 class Volume:
@@ -63,7 +63,7 @@ class Volumes:
             raise InvalidInput(f'"{name}" is not a volume name: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is allowed')
         if os.path.isdir(os.path.join(self.directory, name)):
             return self.get(name)
-        staging = os.path.join(self.directory, f"{_NEW}{os.urandom(8).hex()}")
+        staging = os.path.join(self.directory, f"{_NEW}{_maker()}-{os.urandom(8).hex()}")
         os.makedirs(staging, 0o711)
         os.mkdir(os.path.join(staging, "_data"), 0o755)
         facts = {"created": time.time_ns(), "labels": dict(labels or {}), "anonymous": anonymous}
@@ -138,7 +138,7 @@ class Volumes:
             return
         for name in names:
             path = os.path.join(self.directory, name)
-            if name.startswith(_REMOVING) or (name.startswith(_NEW) and _age(path) > _STALE):
+            if name.startswith(_REMOVING) or (name.startswith(_NEW) and not _being_made(name)):
                 remove_tree(path)
 
     def resolve(
@@ -264,8 +264,18 @@ def _inherit(mount: Mapping[str, Any], *, read_only: bool) -> MountRequest:
             "copy": False, "create": False}  # fmt: skip
 
 
-def _age(path: str) -> float:
-    try:
-        return time.time() - os.lstat(path).st_mtime
-    except FileNotFoundError:
-        return 0
+def _maker() -> str:
+    """This process, for the name of what it is making: its pid and its start time."""
+    own = os.getpid()
+    return f"{own}-{processes.start_time(own)}"
+
+
+def _being_made(name: str) -> bool:
+    """Whether the process that a staging directory names is still alive; if not, a crash has left it."""
+    words = name.removeprefix(_NEW).split("-")
+    return (
+        len(words) == 3
+        and words[0].isdecimal()
+        and words[1].isdecimal()
+        and processes.alive(int(words[0]), int(words[1]))
+    )

@@ -16,6 +16,7 @@ from ringfence.engine.options import parse
 from ringfence.engine.volumes import Volumes, describe
 from ringfence.engine.volumes_tree import remove_tree
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
+from ringfence.linux import processes
 from ringfence.linux.paths import Root
 from tests import needs
 
@@ -100,11 +101,11 @@ def test_ten_processes_that_make_one_volume_get_the_same(volumes: Volumes) -> No
 
 def test_what_a_crash_left_is_swept_and_what_is_being_made_is_not(volumes: Volumes) -> None:
     volumes.create("data")
-    for name in (".new-old", ".new-young", ".removing-x"):
+    own = f".new-{os.getpid()}-{processes.start_time(os.getpid())}-x"  # somebody is making it at this moment
+    for name in (".new-1-1-x", ".new-x", own, ".removing-x"):
         os.makedirs(os.path.join(volumes.directory, name, "_data"))
-    os.utime(os.path.join(volumes.directory, ".new-old"), (0, 0))
     volumes.sweep()
-    assert sorted(os.listdir(volumes.directory)) == [".new-young", "data"]
+    assert sorted(os.listdir(volumes.directory)) == [own, "data"]
 
 
 # what a container's mounts become -------------------------------------------------------------------------------------
