@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringfence.engine import document, events, repair, root, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
-from ringfence.errors import Conflict, NotFound
+from ringfence.errors import Conflict, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ def commit(engine: Engine, name: str, reference: str | None, *, author: str, mes
     from ringfence.images.commit import commit
 
     record = repair.find(engine, name)
+    if record.uids:
+        # its upperdir holds the host's ids, which would become the image's
+        raise Unsupported(f"cannot commit container {record.name}: not built yet for --userns auto")
     try:
         parent = engine.image_store.get(record.image_id)
     except NotFound:
