@@ -9,13 +9,14 @@ a row names them, so a lost row is only garbage.
 from __future__ import annotations
 
 import os
+import time
 
 from ringfence.errors import Corrupt, Denied, Failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 FILE = "ringfence.db"
 _WAIT = 10.0  # seconds
@@ -32,7 +33,7 @@ def connect(data_dir: str | os.PathLike[str]) -> sqlite3.Connection:
         _make(path)
         connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
         try:
-            _prepare(connection)
+            _patiently(_prepare, connection)
         except BaseException:
             connection.close()
             raise
@@ -56,6 +57,25 @@ def _make(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return
+
+
+def _patiently(step: Callable[[sqlite3.Connection], None], connection: sqlite3.Connection) -> None:
+    """Repeat `step` while others make, recover or clean up the database.
+
+    Those moments SQLite answers with SQLITE_BUSY at once, whatever timeout the connection has: it only waits where
+    waiting cannot be a deadlock, and two that both read an empty file and both want it in WAL mode would be one
+    (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode").
+    """
+    import sqlite3
+
+    end = time.monotonic() + _WAIT
+    while True:
+        try:
+            return step(connection)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
+                raise
+        time.sleep(0.002)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -49,6 +49,30 @@ def test_many_processes_may_make_and_write_it_at_once(tmp_path: Path) -> None:
     assert halves(tmp_path) == {"left": 120, "right": 120}
 
 
+def test_the_first_use_by_many_processes_in_the_same_instant_fails_in_none(tmp_path: Path) -> None:
+    """Where SQLite would answer "database is locked" at once, without waiting: about one round in thirty."""
+    for n in range(60):
+        gate, opening = os.pipe()
+        pids = [connect_in_a_child(tmp_path / str(n), gate, opening) for _ in range(8)]
+        os.close(gate)
+        os.close(opening)  # and they all run
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 8
+
+
+def connect_in_a_child(directory: Path, gate: int, opening: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(opening)
+            os.read(gate, 1)
+            halves(directory)
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
 def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path) -> None:
     for _ in range(8):
         process = writer(tmp_path, 1_000_000)
