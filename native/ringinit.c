@@ -1301,7 +1301,6 @@ static void fork_below_init(void) {
 static void op_exec(void) {
     uint32_t count;
     const char **args = strings(NULL), **given = strings(&count);
-    (void)number();
     const char **env = environment(given, count);
     if (number()) fork_below_init();
     prctl(PR_SET_PDEATHSIG, 0);

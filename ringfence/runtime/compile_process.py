@@ -185,5 +185,4 @@ def execute(plan: Plan, spec: dict[str, Any], process: dict[str, Any]) -> None:
     """The program; nothing comes after it."""
     init = (spec.get("annotations") or {}).get(INIT_ANNOTATION) == "true"
     args, env = process.get("args") or [], process.get("env") or []
-    uid = (process.get("user") or {}).get("uid", 0)
-    plan.container("EXEC", args, env, uid, init, reason="process.args")
+    plan.container("EXEC", args, env, init, reason="process.args")

@@ -72,7 +72,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
         "i:health l:health_command i:timeout s:oom_file s:oom_key",
         "prepare the monitor: log {log}, attach socket {attach_socket}",
     ),
-    ("EXEC", "l:args l:env i:uid i:init", "execute {args}"),
+    ("EXEC", "l:args l:env i:init", "execute {args}"),
 )
 
 #: name → (code, ((kind, argument name), …), text)
