@@ -124,6 +124,22 @@ def test_every_promise_has_its_test_or_is_marked_pending() -> None:
     assert [row for row in rows if "tests/" not in row and "pending" not in row] == []
 
 
+#: how many lines the runtime specification has in each section of docs/conformance/oci-runtime.md
+LINES = {"A": 12, "B": 63, "C": 37, "D": 2, "E": 18, "F": 22, "G": 17, "H": 8, "I": 36, "J": 6, "K": 27, "L": 6, "M": 8,
+         "N": 14}  # fmt: skip
+
+
+def test_every_line_of_the_runtime_specification_is_told_once_with_its_proof() -> None:
+    text = (PROJECT / "docs/conformance/oci-runtime.md").read_text()
+    rows = re.findall(r"^\| ([A-N]\d\d) \| .+ \| (.*) \|$", text, re.MULTILINE)
+    assert [line for line, _ in rows] == [
+        f"{letter}{n:02}" for letter, count in LINES.items() for n in range(1, count + 1)
+    ]
+    assert [line for line, proof in rows if not re.search(r"`tests/|pending|cannot apply: ", proof)] == []
+    for path, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        assert re.search(rf"^(?:    )?def {test}\(", (PROJECT / path).read_text(), re.MULTILINE), f"{path}::{test}"
+
+
 def _prose(document: Path) -> str:
     """The text without its fenced blocks."""
     return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
