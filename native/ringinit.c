@@ -233,8 +233,8 @@ static int below(const char *path, uint64_t flags, uint64_t resolve) {
 
 /* Creates `path` below the root, each missing part, following links inside the root as the kernel would; every step
  * starts at the root descriptor again, so that a swapped directory leads nowhere else (CVE-2021-30465, 2024-45310).
- * `file`: the last part is an empty file, else a directory. Returns an O_PATH descriptor or -1. */
-static int create_below(const char *path, int file, mode_t mode) {
+ * `file`: the last part is an empty file of that mode, 0: a directory. Returns an O_PATH descriptor or -1. */
+static int create_below(const char *path, mode_t file) {
     char done[PATH_MAX] = "", rest[PATH_MAX], link[PATH_MAX], joined[PATH_MAX];
     int links = 0;
     if (strlen(path) >= sizeof rest) { errno = ENAMETOOLONG; return -1; }
@@ -260,7 +260,7 @@ static int create_below(const char *path, int file, mode_t mode) {
         struct stat st;
         if (fstatat(parent, part, &st, AT_SYMLINK_NOFOLLOW)) {
             int made = errno != ENOENT ? -1 : last && file
-                ? openat(parent, part, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode) : mkdirat(parent, part, mode);
+                ? openat(parent, part, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, file) : mkdirat(parent, part, 0755);
             if (made > 0) close(made);
             if (made < 0 && errno != EEXIST) { close(parent); return -1; }
             if (made < 0 && fstatat(parent, part, &st, AT_SYMLINK_NOFOLLOW)) { close(parent); return -1; }
@@ -289,7 +289,7 @@ static int create_below(const char *path, int file, mode_t mode) {
 /* The place to attach a mount at: found, or made as a directory or a file like the source. */
 static int target(const char *path, int file, uint64_t resolve) {
     int fd = below(path, O_PATH, resolve);
-    if (fd < 0 && errno == ENOENT) fd = create_below(path, file, file ? 0644 : 0755);
+    if (fd < 0 && errno == ENOENT) fd = create_below(path, file ? 0644 : 0);
     if (fd < 0) fail("find or create the mount point %s in the container's root", path);
     return fd;
 }
@@ -330,10 +330,7 @@ static void set_attributes(int fd, int64_t set, int64_t clear, int64_t propagati
     if (sys_setattr(fd, recursive ? RECURSIVE : 0, &attr)) fail("set attributes of %s", what);
 }
 
-static int file_system(const char *type, const char *source, const char **options, uint32_t count, int64_t attributes) {
-    int fs = (int)syscall(NR_fsopen, type, FSOPEN_CLOEXEC_);
-    if (fs < 0) fail("fsopen %s", type);
-    if (*source && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "source", source, 0)) fail("source %s of %s", source, type);
+static void configure(int fs, const char *type, const char **options, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         char key[64];
         const char *equals = strchr(options[i], '=');
@@ -349,6 +346,25 @@ static int file_system(const char *type, const char *source, const char **option
             fail_as(got > 0 ? EINVAL : saved, "option %s of %s %s", options[i], type, log);
         }
     }
+}
+
+/* New options for the file system mounted at `path`. */
+static void reconfigure(int at, const char *path) {
+    uint32_t count;
+    const char **options = strings(&count);
+    if (!count) return;
+    int fs = (int)syscall(NR_fspick, at, "", 1 /* FSPICK_CLOEXEC */ | 8 /* FSPICK_EMPTY_PATH */);
+    if (fs < 0) fail("remount %s", path);
+    configure(fs, path, options, count);
+    if (syscall(NR_fsconfig, fs, FSCONFIG_RECONFIGURE, NULL, NULL, 0)) fail("remount %s", path);
+    close(fs);
+}
+
+static int file_system(const char *type, const char *source, const char **options, uint32_t count, int64_t attributes) {
+    int fs = (int)syscall(NR_fsopen, type, FSOPEN_CLOEXEC_);
+    if (fs < 0) fail("fsopen %s", type);
+    if (*source && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "source", source, 0)) fail("source %s of %s", source, type);
+    configure(fs, type, options, count);
     if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) {
         int saved = errno;
         char log[256] = "";
@@ -519,27 +535,41 @@ static void copy_tree(int from, int to, int depth) {
     closedir(dir);
 }
 
+/* mount(2), for what fsconfig(2) cannot say: flags of the superblock without a word, values of 256 bytes and more. */
+static int mount_at(int at, const char *type, const char *source, const char *path, const char **options, unsigned long flags) {
+    char data[4096] = "", place[64];
+    for (size_t used = 0; *options; options++) used = append(data, sizeof data, used, used ? "," : "", *options);
+    snprintf(place, sizeof place, "/proc/self/fd/%d", at);
+    if (mount(source, place, type, flags, data)) fail("mount %s at %s", type, path);
+    int fd = below(path, O_PATH, 0);
+    if (fd < 0) fail("open the %s at %s", type, path);
+    return fd;
+}
+
 static void op_mount(void) {
     const char *type = string(), *source = string(), *path = string();
     uint32_t count;
     const char **options = strings(&count);
-    int64_t attributes = number(), propagation = number(), flags = number(); /* 1: copy up, 2: keep the directory's mode */
+    int64_t attributes = number(), propagation = number(), flags = number();
+    enum { COPY_UP = 1, KEEP_MODE = 2, BY_MOUNT = 4, IVERSION = 8 };
     int proc = !strcmp(type, "proc") || !strcmp(type, "sysfs");
     int at = target(path, 0, proc ? RESOLVE_NO_LINKS : 0);
     if (!proc) refuse_proc(at, -1, path);
     struct stat st;
     if (fstat(at, &st)) fail("stat %s", path);
     if (proc && !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "%s must be an ordinary directory", path);
-    int fd = file_system(type, source, options, count, attributes & ~(int64_t)(flags & 3 ? ATTR_RDONLY : 0));
-    if (flags & 2 && (fchown(fd, st.st_uid, st.st_gid) || fchmod(fd, st.st_mode & 07777))) fail("keep the mode of %s", path);
-    if (flags & 1) {
-        int from = below(path, O_RDONLY | O_DIRECTORY, 0), to = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (from < 0 || to < 0) fail("copy up %s", path);
-        copy_tree(from, to, 0);
-        close(from), close(to);
+    int from = flags & COPY_UP ? below(path, O_RDONLY | O_DIRECTORY, 0) : -1;
+    int fd = flags & BY_MOUNT ? mount_at(at, type, source, path, options, flags & IVERSION ? MS_I_VERSION : 0)
+                              : file_system(type, source, options, count, flags ? attributes & ~(int64_t)ATTR_RDONLY : attributes);
+    if (flags & (COPY_UP | KEEP_MODE)) {
+        int to = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (to < 0 || (flags & KEEP_MODE && (fchown(to, st.st_uid, st.st_gid) || fchmod(to, st.st_mode & 07777)))) fail("keep the mode of %s", path);
+        if (flags & COPY_UP && from < 0) fail("copy up %s", path);
+        if (flags & COPY_UP) copy_tree(from, to, 0), close(from);
+        close(to);
     }
-    if (sys_move(fd, at)) fail("attach %s at %s", type, path);
-    if (flags & 3 && attributes & ATTR_RDONLY) set_attributes(fd, ATTR_RDONLY, 0, 0, -1, 0, path);
+    if (!(flags & BY_MOUNT) && sys_move(fd, at)) fail("attach %s at %s", type, path);
+    if (flags) set_attributes(fd, flags & BY_MOUNT ? attributes : attributes & ATTR_RDONLY, 0, 0, -1, 0, path);
     if (propagation) set_attributes(fd, 0, 0, propagation & ~(int64_t)MS_REC, -1, !!(propagation & MS_REC), path);
     close(at), close(fd);
 }
@@ -549,18 +579,18 @@ static void op_root(void) {
     const char *staging = string();
     int at = open(staging, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (at < 0) fail("staging directory %s", staging);
-    if (sys_move(slot[index], at)) fail("attach the root filesystem at %s", staging);
     root_fd = slot[index];
     struct stat st;
     if (fstat(root_fd, &st) || !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "root filesystem");
+    if (sys_move(root_fd, at)) fail("attach the root filesystem at %s", staging);
     close(at);
 }
 
 static void op_pivot(void) {
     if (fchdir(root_fd)) fail("enter the new root");
     if (syscall(SYS_pivot_root, ".", ".")) fail("pivot_root");
-    /* The old root now covers the new one at "."; nothing of ours may propagate while it goes (pivot_root(2), NOTES). */
-    if (mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL)) fail("make the old root a slave");
+    /* The old root now covers the new one, and umount2 alone looks for what covers "." (pivot_root(2), NOTES). All of it
+     * is a slave since PROPAGATION, so that its going does not reach the host. */
     if (umount2(".", MNT_DETACH)) fail("detach the old root");
     if (chdir("/")) fail("chdir /");
 }
@@ -614,7 +644,7 @@ static int parent_of(const char *path, char *name) {
     strcpy(name, slash + 1);
     int fd = below(*dir ? dir : ".", O_PATH | O_DIRECTORY, 0);
     if (fd >= 0 || errno != ENOENT) return fd;
-    int made = create_below(dir, 0, 0755);
+    int made = create_below(dir, 0);
     if (made < 0) return -1;
     close(made);
     return below(dir, O_PATH | O_DIRECTORY, 0);
@@ -680,7 +710,7 @@ static void op_console(void) {
     if (fchown(peer, (uid_t)uid, (gid_t)-1)) fail("owner of the terminal");
     if (bind) {
         int at = below("/dev/console", O_PATH, RESOLVE_NO_LINKS);
-        if (at < 0 && errno == ENOENT) at = create_below("/dev/console", 1, 0600);
+        if (at < 0 && errno == ENOENT) at = create_below("/dev/console", 0600);
         if (at < 0) fail("/dev/console in the container");
         int fd = sys_clone_tree(peer, "", EMPTY_PATH);
         if (fd < 0 || sys_move(fd, at)) fail("bind the terminal to /dev/console");
@@ -1109,7 +1139,7 @@ static void op_cwd(void) {
     char here[PATH_MAX];
     int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
     if (fd < 0 && errno == ENOENT && create) {
-        int made = create_below(path, 0, 0755);
+        int made = create_below(path, 0);
         if (made >= 0) close(made);
         fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
     }
@@ -1809,6 +1839,7 @@ static void execute(enum operation code) {
         int64_t set = number(), clear = number(), propagation = number(), recursive = number();
         int fd = below(path, O_PATH, 0);
         if (fd < 0) fail("mount at %s", path);
+        reconfigure(fd, path);
         set_attributes(fd, set, clear, propagation, -1, (int)recursive, path);
         close(fd);
         break;

@@ -208,10 +208,26 @@ def _parse(options: Iterable[str]) -> ParsedOptions:
     return parsed
 
 
+_ACCESS_TIMES = MountFlag.NOATIME | MountFlag.RELATIME | MountFlag.STRICTATIME
+
+
 def attributes(flags: MountFlag) -> MountAttr:
-    """The mount attributes that the flags of mount(2) stand for; flags of the file system itself are left out."""
+    """The mount attributes that the flags of mount(2) stand for; flags of the file system itself are left out.
+
+    Of the three words for access times the kernel heeds strictatime before noatime before relatime.
+    """
     found = MountAttr(0)
     for flag, attribute in _ATTRIBUTES.items():
         if flag in flags:
             found |= attribute
-    return found
+    return found & ~MountAttr.NOATIME if MountFlag.STRICTATIME in flags else found
+
+
+def changes(options: ParsedOptions) -> tuple[MountAttr, MountAttr]:
+    """What the flags set and clear on a mount that has attributes already, as mount_setattr(2) takes it.
+
+    The access time is one field there, which must be cleared whole; nothing in it means relatime.
+    """
+    cleared = attributes(options.flags_cleared) & ~MountAttr.ATIME
+    times = options.flags_set & _ACCESS_TIMES or options.flags_cleared & ~MountFlag.RELATIME & _ACCESS_TIMES
+    return attributes(options.flags_set), cleared | (MountAttr.ATIME if times else MountAttr(0))

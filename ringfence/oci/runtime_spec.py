@@ -156,6 +156,9 @@ def _check_mount(mount: Spec, where: str, namespaces: dict[str, str], warnings: 
     if mapped != bool(mount.get("gidMappings")):
         raise InvalidInput(f"{where}: uidMappings and gidMappings must be given together")
     options = mount.get("options") or ()
+    bind = "bind" in options or "rbind" in options or mount.get("type") == "bind"
+    if (mapped or "idmap" in options or "ridmap" in options) and not bind:
+        raise InvalidInput(f"{where}: only a bind mount can be id-mapped")
     if ("idmap" in options or "ridmap" in options) and not mapped and "user" not in namespaces:
         raise InvalidInput(f"{where}.options: an id-mapped mount needs uidMappings and gidMappings or a user namespace")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from ringfence.errors import InvalidInput
-from ringfence.linux.mountoptions import MountFlag, attributes, parse_options
-from ringfence.runtime.compile_cgroup_mount import mount_cgroups
+from ringfence.linux.mountoptions import MountFlag, attributes, changes, parse_options
+from ringfence.runtime.compile_cgroup_mount import mount_cgroups, open_cgroups
 from ringfence.runtime.compile_namespaces import id_map, requested
 
 TYPE_CHECKING = False
@@ -54,7 +54,15 @@ _INSTANCE = {
     MountFlag.LAZYTIME: "lazytime",
     MountFlag.MANDLOCK: "mand",
 }
-_COPY_UP, _KEEP_MODE = 1, 2
+_INSTANCE_WITHOUT = {MountFlag.SYNCHRONOUS: "async", MountFlag.LAZYTIME: "nolazytime", MountFlag.MANDLOCK: "nomand"}
+_COPY_UP, _KEEP_MODE, _BY_MOUNT, _I_VERSION = 1, 2, 4, 8
+_LONGEST_VALUE = 255  # of an option for fsconfig(2)
+
+
+def place(mount: dict[str, Any]) -> str:
+    """Where a mount goes; a relative destination begins at / (B07)."""
+    destination = str(mount["destination"])
+    return destination if destination[:1] == "/" else f"/{destination}"
 
 
 def is_bind(mount: dict[str, Any], options: ParsedOptions) -> bool:
@@ -69,6 +77,8 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
         options = parse_options(mount.get("options") or [])
         if is_bind(mount, options) and MountFlag.REMOUNT not in options.flags_set:
             sources[f"mounts[{number}]"] = _clone(plan, spec, facts, number, mount, options)
+        elif mount.get("type") in ("cgroup", "cgroup2"):
+            sources |= open_cgroups(plan, spec, facts, options, f"mounts[{number}]")
     if "user" in requested(spec):
         for path, major, minor in _all_devices(spec):
             slot = sources[path] = plan.slot(path)
@@ -89,17 +99,21 @@ def _clone(
     plan.runtime("BIND", slot, path, recursive, -1, reason=f"mounts[{number}]")
     userns = _mapping(plan, spec, mount, options, number)
     first = options.propagation[0] if options.propagation else _PRIVATE
+    set, cleared = changes(options)
     plan.runtime(
         "SETATTR",
         slot,
-        int(attributes(options.flags_set)),
-        int(attributes(options.flags_cleared)),
+        int(set),
+        int(cleared),
         0,
         userns,
         "ridmap" in options.extensions,
         mount["destination"],
         reason=f"mounts[{number}].options",
     )
+    if recursive and not first & (MountFlag.REC | MountFlag.SHARED):
+        # the mounts below are not spoken of: they stay cut off from the host's, as all there is in the container
+        plan.runtime("SETATTR", slot, 0, 0, int(MountFlag.SLAVE), -1, 1, mount["destination"], reason="propagation")
     for change in [first, *options.propagation[1:]]:
         kind, deep = int(change & ~MountFlag.REC), bool(change & MountFlag.REC)
         plan.runtime("SETATTR", slot, 0, 0, kind, -1, deep, mount["destination"], reason="propagation")
@@ -128,32 +142,61 @@ def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str,
     """Every mount of the spec, in its order (B05)."""
     for number, mount in enumerate(spec.get("mounts") or []):
         options = parse_options(mount.get("options") or [])
-        destination = mount["destination"]
+        destination = place(mount)
         slot = sources.get(f"mounts[{number}]")
         reason = f"mounts[{number}]"
         if MountFlag.REMOUNT in options.flags_set:
-            changed = int(attributes(options.flags_set)), int(attributes(options.flags_cleared))
-            plan.container("REMOUNT", destination, *changed, 0, 0, reason=reason)
+            _remount(plan, destination, options, reason)
         elif slot is not None:
             plan.container("ATTACH", slot, destination in ALLOWED_IN_PROC, destination, reason=reason)
         elif mount.get("type") in ("cgroup", "cgroup2"):
-            mount_cgroups(plan, spec, facts, destination, options, reason)
+            mount_cgroups(plan, spec, facts, destination, options, sources, reason)
         else:
-            _file_system(plan, mount, options, reason)
+            _file_system(plan, mount, destination, options, reason)
 
 
-def _file_system(plan: Plan, mount: dict[str, Any], options: ParsedOptions, reason: str) -> None:
-    type, destination = mount.get("type") or "none", mount["destination"]
+def _remount(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
+    """The mount's attributes, then what is the file system's own, which stays as it is with `bind` (mount(8))."""
+    words = []
+    if MountFlag.BIND not in options.flags_set:
+        words = options.data + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
+        words += [word for flag, word in _INSTANCE_WITHOUT.items() if flag in options.flags_cleared]
+    set, cleared = changes(options)
+    plan.container("REMOUNT", destination, int(set), int(cleared), 0, 0, words, reason=reason)
+    _recursive(plan, destination, options, reason)
+    _propagate(plan, destination, options.propagation, reason)
+
+
+def _recursive(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
+    if options.attributes_set or options.attributes_cleared:
+        changed = int(options.attributes_set), int(options.attributes_cleared)
+        plan.container("REMOUNT", destination, *changed, 0, 1, [], reason=reason)
+
+
+def _propagate(plan: Plan, destination: str, propagation: list[MountFlag], reason: str) -> None:
+    for change in propagation:
+        kind, deep = int(change & ~MountFlag.REC), bool(change & MountFlag.REC)
+        plan.container("REMOUNT", destination, 0, 0, kind, deep, [], reason=reason)
+
+
+def _file_system(plan: Plan, mount: dict[str, Any], destination: str, options: ParsedOptions, reason: str) -> None:
+    type = mount.get("type") or "none"
     words = options.data + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
     flags = 0
     if "tmpcopyup" in options.extensions:
         flags |= _COPY_UP
     if type == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
         flags |= _KEEP_MODE
+    if MountFlag.I_VERSION in options.flags_set:
+        flags |= _BY_MOUNT | _I_VERSION  # fsconfig(2) has no word for it
+    if any(len(word.partition("=")[2]) > _LONGEST_VALUE for word in words):
+        flags |= _BY_MOUNT
     propagation = int(options.propagation[0]) if options.propagation else 0
     source = mount.get("source") or type
-    attribute = int(attributes(options.flags_set) | options.attributes_set)
+    attribute = int(attributes(options.flags_set))
     plan.container("MOUNT", type, source, destination, words, attribute, propagation, flags, reason=reason)
+    _recursive(plan, destination, options, reason)
+    _propagate(plan, destination, options.propagation[1:], reason)
 
 
 # ---- devices and the terminal
@@ -162,7 +205,7 @@ def _file_system(plan: Plan, mount: dict[str, Any], options: ParsedOptions, reas
 def _own_dev(spec: dict[str, Any]) -> bool:
     """Whether /dev is the container's own; a bind of somebody's /dev is left as it is."""
     for mount in spec.get("mounts") or []:
-        if mount["destination"].rstrip("/") == "/dev":
+        if place(mount).rstrip("/") == "/dev":
             return not is_bind(mount, parse_options(mount.get("options") or []))
     return True
 

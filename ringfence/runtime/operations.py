@@ -31,7 +31,11 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("ROOT", "i:slot s:staging", "attach the root filesystem in the container's mount namespace"),
     ("MOUNT", "s:type s:source s:target l:options i:attributes i:propagation i:flags", "mount {type} at {target}"),
     ("ATTACH", "i:slot i:allow_proc s:target", "attach {slot} at {target}"),
-    ("REMOUNT", "s:target i:set i:clear i:propagation i:recursive", "change the attributes of the mount at {target}"),
+    (
+        "REMOUNT",
+        "s:target i:set i:clear i:propagation i:recursive l:options",
+        "change the attributes of the mount at {target}",
+    ),
     ("DEVICE", "s:path i:mode i:major i:minor i:uid i:gid", "make the device {path} ({major}:{minor})"),
     ("LINK", "s:to s:path", "link {path} to {to}"),
     ("CONSOLE", "i:rows i:columns i:bind i:uid", "make a pseudo terminal on the container's devpts"),

@@ -68,6 +68,7 @@ REFUSED: list[tuple[str, Change, str]] = [
     ("B06", put("mounts.0", {"type": "proc"}), "mounts[0].destination: is required and missing"),
     ("B59", put("mounts.0.options", ["bind", "idmap"]),
      "mounts[0].options: an id-mapped mount needs uidMappings and gidMappings or a user namespace"),
+    ("B59", put("mounts.0.options", ["ridmap"]), "mounts[0]: only a bind mount can be id-mapped"),
     ("B61", put("mounts.0.uidMappings", [{"containerID": 0, "hostID": 1, "size": 1}]),
      "mounts[0]: uidMappings and gidMappings must be given together"),
     ("C05", drop("process.cwd"), "process.cwd: is required and missing"),
