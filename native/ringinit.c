@@ -101,7 +101,7 @@ enum operation {
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
     DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
-    MONITOR, EXEC, OPERATIONS
+    WRITE_TO, NETDEVICES, MONITOR, EXEC, OPERATIONS
 };
 enum actor { RUNTIME, CONTAINER };
 enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
@@ -586,7 +586,18 @@ static void op_root(void) {
     close(at);
 }
 
+/* Without pivot_root (an initramfs has none): the new root covers the old one already. The host's procfs and sysfs
+ * below it must go, or the container could mount unmasked ones of its own (runc's docs/libcontainer, msMoveRoot). */
+static void change_root(const char **hide) {
+    for (; *hide; hide++)
+        if (umount2(*hide, MNT_DETACH) && mount("tmpfs", *hide, "tmpfs", MS_RDONLY, "nr_inodes=1")) fail("hide %s", *hide);
+    if (fchdir(root_fd) || chroot(".") || chdir("/")) fail("change the root");
+}
+
 static void op_pivot(void) {
+    int64_t by_chroot = number();
+    const char **hide = strings(NULL);
+    if (by_chroot) { change_root(hide); return; }
     if (fchdir(root_fd)) fail("enter the new root");
     if (syscall(SYS_pivot_root, ".", ".")) fail("pivot_root");
     /* The old root now covers the new one, and umount2 alone looks for what covers "." (pivot_root(2), NOTES). All of it
@@ -756,6 +767,7 @@ static int receive_descriptor(int socket, char *data, size_t size, int *fd) {
 static char await_container(void) {
     char message[1100];
     static char last;
+    static int executing;
     for (;;) {
         int fd = -1, n = receive_descriptor(turn_fd, message, sizeof message - 1, &fd);
         if (n <= 0) {
@@ -769,6 +781,13 @@ static char await_container(void) {
         message[n] = 0;
         last = message[0];
         if (last == 'M') { pty = fd; continue; }
+        if (last == 'L') { /* the seccomp listener: of the process that our caller knows by this pid */
+            char told[40];
+            int size = snprintf(told, sizeof told, "L%d %s", (int)child, message + 1);
+            (void)!send(control_fd, told, (size_t)size, MSG_NOSIGNAL);
+            last = executing ? 'X' : 0;
+            continue;
+        }
         if (last == 'F') {
             child = atoi(message + 1);
             close(child_pidfd);
@@ -781,7 +800,7 @@ static char await_container(void) {
             (void)!send(control_fd, message, (size_t)n, MSG_NOSIGNAL);
             _exit(1);
         }
-        if (last == 'X') continue; /* then comes the end of the socket: execve closed it */
+        if (last == 'X') { executing = 1; continue; } /* then comes the end of the socket: execve closed it */
         return last;
     }
 }
@@ -925,14 +944,15 @@ static void op_userns(void) {
     child = -1;
 }
 
-/* A file kept open for a later operation: a namespace (of that CLONE_NEW type), or, for clone3, a cgroup directory. */
+/* A file kept open for a later operation: a namespace (of that CLONE_NEW type), a cgroup directory for clone3, or, with
+ * type -1, a file to be written by WRITE_TO when its path is out of sight. */
 static void op_open(void) {
     int64_t index = number();
     const char *path = string();
     int64_t type = number();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, (type < 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
     if (fd < 0) fail("open %s", path);
-    if (type && ioctl(fd, 0xb703 /* NS_GET_NSTYPE */) != type) fail_as(EINVAL, "%s is not a namespace of that type", path);
+    if (type > 0 && ioctl(fd, 0xb703 /* NS_GET_NSTYPE */) != type) fail_as(EINVAL, "%s is not a namespace of that type", path);
     slot[index] = fd;
 }
 
@@ -1020,10 +1040,11 @@ static void reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* A file in memory that holds a hook's state: unlike a pipe it is never full, whether the hook reads it or not. */
+/* A file in memory that holds a hook's state: unlike a pipe it is never full, whether the hook reads it or not. The pid
+ * in it is the one that the hook's namespaces know (runtime-spec, runtime.md, State). */
 static int hook_input(const char *before, const char *after) {
     int fd = (int)syscall(SYS_memfd_create, "state", 1u /* MFD_CLOEXEC */);
-    if (fd < 0 || dprintf(fd, "%s%d%s", before, (int)child, after) < 0 || lseek(fd, 0, SEEK_SET)) fail("the state for a hook");
+    if (fd < 0 || dprintf(fd, "%s%d%s", before, (int)(self == CONTAINER ? getpid() : child), after) < 0 || lseek(fd, 0, SEEK_SET)) fail("the state for a hook");
     return fd;
 }
 
@@ -1056,10 +1077,31 @@ static void op_hook(void) {
     if (WEXITSTATUS(status)) fail_as(WEXITSTATUS(status) == 127 ? ENOENT : 0, "%s hook %s exited with status %d", kind, path, WEXITSTATUS(status));
 }
 
+static void op_write_to(void) {
+    int64_t index = number();
+    uint32_t size;
+    const char *value = blob(&size);
+    if (write(slot[index], value, size) != (ssize_t)size) fail("write %s", value);
+    close(slot[index]), slot[index] = -1;
+}
+
 static void op_join(void) {
     int64_t index = number(), type = number();
     if (setns(slot[index], (int)type)) fail("setns to %s", string());
     if (type == CLONE_NEWNS && (root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) fail("open the container's root");
+}
+
+/* What is done in the host's namespaces and undone there by the caller, who answers "<errno> <what>", errno 0 if it is done. */
+static void op_netdevices(void) {
+    char message[800];
+    int n = snprintf(message, sizeof message, "Q%d", (int)child);
+    if (send(control_fd, message, (size_t)n, MSG_NOSIGNAL) < 0) fail("ask the caller");
+    ssize_t got = recv(control_fd, message, sizeof message - 1, 0);
+    if (got <= 0) fail_as(EPIPE, "ask the caller");
+    message[got] = 0;
+    char *what;
+    long error = strtol(message, &what, 10);
+    if (error) fail_as((int)error, "%s", what + 1);
 }
 
 static void op_loopback(void) {
@@ -1132,10 +1174,11 @@ static void op_stdio(void) {
     if (terminal && ioctl(0, TIOCSCTTY, 0)) fail("controlling terminal");
 }
 
+static const char *cwd_path;
+static int cwd_operation; /* where the user's own permissions are needed to enter it; 0: entered */
+
 /* The last path component by getcwd(2): a directory outside the root shows as "(unreachable)" (CVE-2024-21626). */
-static void op_cwd(void) {
-    const char *path = string();
-    int64_t create = number();
+static void enter_cwd(const char *path, int create) {
     char here[PATH_MAX];
     int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
     if (fd < 0 && errno == ENOENT && create) {
@@ -1143,9 +1186,20 @@ static void op_cwd(void) {
         if (made >= 0) close(made);
         fd = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGIC);
     }
+    if ((fd < 0 || fchdir(fd)) && errno == EACCES && !cwd_operation) { /* root has no rights on, say, a FUSE or NFS mount */
+        if (fd >= 0) close(fd);
+        cwd_path = path, cwd_operation = current;
+        return;
+    }
     if (fd < 0 || fchdir(fd)) fail("working directory %s", path);
     close(fd);
+    cwd_operation = 0;
     if (syscall(SYS_getcwd, here, sizeof here) < 0 || here[0] != '/') fail_as(EPERM, "working directory %s is outside the container's root", path);
+}
+
+static void op_cwd(void) {
+    const char *path = string();
+    enter_cwd(path, (int)number());
 }
 
 static void op_bounding(void) {
@@ -1174,6 +1228,7 @@ static void op_user(void) {
     data[0].effective = data[0].permitted, data[1].effective = data[1].permitted;
     if (syscall(SYS_capset, &header, data)) fail("capset");
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (cwd_operation) current = cwd_operation, enter_cwd(cwd_path, 0);
 }
 
 static void op_capabilities(void) {
@@ -1195,15 +1250,30 @@ static void op_capabilities(void) {
             fail("raise ambient capability %d", cap);
 }
 
+static struct { int64_t flags; struct sock_fprog_ program; int operation; } filter = { .operation = -1 };
+
+/* With a listener, whoever waits for our report takes its descriptor out of this process (pidfd_getfd(2)), told its
+ * number beforehand: once the filter is loaded, to send it might be among the calls that wait for an answer. */
+static void load_filter(void) {
+    if (filter.operation < 0) return;
+    current = filter.operation, filter.operation = -1;
+    if (filter.flags & 8 /* NEW_LISTENER */) {
+        char message[16];
+        int free_fd = fcntl(0, F_DUPFD_CLOEXEC, 0), n = snprintf(message, sizeof message, "L%d", free_fd);
+        close(free_fd);
+        if (send(report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) _exit(1);
+    }
+    if (syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, filter.flags, &filter.program) < 0) fail("load the seccomp filter");
+}
+
 static void op_seccomp(void) {
-    int64_t flags = number();
     uint32_t size;
-    const char *filter = blob(&size);
-    int64_t listener = number(); /* slot of a connected socket for the notify descriptor, or -1 */
-    struct sock_fprog_ prog = { (unsigned short)(size / sizeof(struct sock_filter_)), (struct sock_filter_ *)(uintptr_t)filter };
-    int fd = (int)syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, flags, &prog);
-    if (fd < 0) fail("load the seccomp filter");
-    if (listener >= 0) { send_descriptor(slot[listener], 'S', fd); close(fd); }
+    filter.flags = number();
+    const char *program_ = blob(&size);
+    filter.program.len = (unsigned short)(size / sizeof(struct sock_filter_));
+    filter.program.filter = (struct sock_filter_ *)(uintptr_t)program_;
+    filter.operation = current;
+    if (!number()) load_filter(); /* else as the very last thing before execve */
 }
 
 /* ---- operations: finding and executing the program ---------------------------------------------------------------------- */
@@ -1332,11 +1402,14 @@ static void op_exec(void) {
     uint32_t count;
     const char **args = strings(NULL), **given = strings(&count);
     const char **env = environment(given, count);
-    if (number()) fork_below_init();
+    if (number()) load_filter(), fork_below_init();
     prctl(PR_SET_PDEATHSIG, 0);
     reset_signals();
     syscall(NR_close_range, 3u + head.preserve, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
     if (send(report_fd, "X", 1, MSG_NOSIGNAL) < 0) _exit(1);
+    int last = current;
+    load_filter();
+    current = last;
     execve(program, (char **)args, (char **)env);
     fail("%s", program);
 }
@@ -1791,7 +1864,7 @@ static void execute(enum operation code) {
     case CGROUP_CREATE: {
         const char *path = string();
         int own = (int)number();
-        if (mkdir(path, 0755) && errno != EEXIST) fail("create the cgroup %s", path);
+        if (mkdir(path, 0755) && errno != EEXIST) fail("create the control group %s", path);
         if (own) made_cgroups[made_cgroup_count++] = path;
         break;
     }
@@ -1802,19 +1875,20 @@ static void execute(enum operation code) {
     case OVERLAY: op_overlay(); break;
     case OWN: {
         const char *path = string();
-        int64_t uid = number(), gid = number();
-        if (lchown(path, (uid_t)uid, (gid_t)gid)) fail("give %s to user %lld", path, (long long)uid);
+        int64_t uid = number(), gid = number(), optional = number();
+        if (lchown(path, (uid_t)uid, (gid_t)gid) && !(optional && errno == ENOENT)) fail("give %s to user %lld", path, (long long)uid);
         break;
     }
     case SETATTR: op_setattr(); break;
     case OPEN: op_open(); break;
+    case WRITE_TO: op_write_to(); break;
     case LISTEN: op_listen(); break;
     case CLONE: op_clone(); break;
     case MAPS: op_maps(); break;
     case RECORD: op_record(); break;
     case JOIN_CGROUP: {
         const char *path = string();
-        if (write_all(path, "0", 1)) fail("join the cgroup %s", path);
+        if (write_all(path, "0", 1)) fail("join the control group of %s", path);
         break;
     }
     case JOIN: op_join(); break;
@@ -1879,6 +1953,7 @@ static void execute(enum operation code) {
     case SECCOMP: op_seccomp(); break;
     case RESOLVE: op_resolve(); break;
     case WAIT: op_wait(); break;
+    case NETDEVICES: op_netdevices(); break;
     case LOOPBACK: op_loopback(); break;
     case MONITOR: op_monitor(); break;
     case EXEC: op_exec(); break;

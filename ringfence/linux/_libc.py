@@ -33,6 +33,7 @@ _NUMBERS = {
     "fsmount": 432,
     "close_range": 436,
     "openat2": 437,
+    "pidfd_getfd": 438,
     "mount_setattr": 442,
 }
 _OLDER_NUMBERS = {
@@ -128,6 +129,7 @@ _unshare = _Call("unshare", c_int)
 _setns = _Call("setns", c_int, c_int)
 _prctl = _Call("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _seccomp = _Call("seccomp", c_uint, c_uint, c_void_p, system=True)
+_pidfd_getfd = _Call("pidfd_getfd", c_int, c_int, c_uint, system=True)
 _bpf = _Call("bpf", c_int, c_void_p, c_uint, system=True)
 
 
@@ -229,6 +231,11 @@ def seccomp_set_filter(program: bytes, flags: int) -> int:
     instructions = ctypes.create_string_buffer(program, len(program))
     header = _Struct("@HP", len(program) // 8, ctypes.addressof(instructions))
     return _seccomp(1, flags, header)
+
+
+def pidfd_getfd(process: int, number: int) -> int:
+    """pidfd_getfd(2): a duplicate of another process's descriptor, close-on-exec."""
+    return _pidfd_getfd(process, number, 0)
 
 
 def bpf_prog_load(type: int, instructions: bytes, license: str = "", attach_type: int = 0) -> int:

@@ -34,6 +34,10 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     process = spec.get("process") or {}
     joins = compile_namespaces.begin(plan, spec)
     cgroup_slot = compile_cgroups.create(plan, spec, facts)
+    if facts.resctrl is not None:
+        from ringfence.runtime import compile_resctrl
+
+        compile_resctrl.create(plan, spec, facts)
     root_slot = compile_root.open_root(plan, spec, facts)
     sources = compile_mounts.open_sources(plan, spec, facts)
     joins = compile_namespaces.open_namespaces(plan, spec, joins)
@@ -47,13 +51,19 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
 
     compile_process.before_namespaces(plan, process)
     compile_cgroups.join(plan, facts)
+    if facts.resctrl is not None:
+        from ringfence.runtime import compile_resctrl
+
+        compile_resctrl.join(plan, spec, facts)
     compile_namespaces.enter(plan, spec, joins)
+    compile_namespaces.devices(plan, facts)
+    labels = compile_process.open_labels(plan, process, facts)
     compile_root.attach(plan, spec, facts, root_slot)
     compile_mounts.mount_all(plan, spec, facts, sources)
     compile_mounts.devices(plan, spec, process, sources, _window(facts))
     compile_namespaces.parameters(plan, spec)
     compile_hooks.create(plan, spec, facts)
-    compile_root.pivot(plan, spec, process)
+    compile_root.pivot(plan, spec, process, facts)
     compile_process.machine(plan, spec)
     compile_process.attributes(plan, process, facts)
     compile_process.identity(plan, process)
@@ -66,7 +76,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     elif not process:
         raise InvalidInput("process: required to start a container")
     compile_hooks.start(plan, spec, facts)
-    compile_process.confine(plan, process, facts)
+    compile_process.confine(plan, process, facts, labels)
     compile_process.execute(plan, spec, process)
     return plan
 
@@ -81,17 +91,20 @@ def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
     cgroup_slot = compile_cgroups.open_existing(plan, facts)
     joins = compile_namespaces.open_running(plan, facts)
     compile_process.monitor(plan, facts)
+    compile_process.affinity(plan.runtime, process, "initial")
     compile_namespaces.clone_into(plan, joins, cgroup_slot)
     if facts.state:
         plan.runtime("RECORD", facts.state, reason="the process id of this exec session")
     compile_process.before_namespaces(plan, process)
     compile_cgroups.join(plan, facts)
+    compile_process.affinity(plan.container, process, "final")
+    labels = compile_process.open_labels(plan, process, facts)
     compile_namespaces.enter_running(plan, joins)
     compile_mounts.console(plan, process, _window(facts), bind=False)
     compile_process.attributes(plan, process, facts)
     plan.container("CWD", process["cwd"], 0, reason="process.cwd")
     compile_process.identity(plan, process)
     plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the process's environment")
-    compile_process.confine(plan, process, facts)
+    compile_process.confine(plan, process, facts, labels)
     compile_process.execute(plan, {}, process)
     return plan

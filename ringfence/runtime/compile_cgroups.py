@@ -6,6 +6,8 @@ places it into the v2 tree at birth; writing another's pid costs 7 to 10 ms on a
 
 from __future__ import annotations
 
+from ringfence.runtime.compile_namespaces import host_id, requested
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -34,7 +36,7 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         return -1
     resources = (spec.get("linux") or {}).get("resources") or {}
     for directory in driver.directories(facts.cgroup):
-        own = directory.endswith(facts.cgroup)
+        own = directory.endswith(facts.cgroup) and not facts.found_cgroup
         reason = "the container's own cgroup, removed with it" if own else "a cgroup above it, which others may share"
         plan.runtime("CGROUP_CREATE", directory, own, reason=reason)
     for setting in driver.preset(facts.cgroup):
@@ -48,7 +50,30 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         _write(plan, setting)
     for setting in driver.settings(facts.cgroup, resources):
         _write(plan, setting)
+    _delegate(plan, spec, facts)
     return open_existing(plan, facts)
+
+
+def _delegate(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:
+    """v2: what the container may write of its own cgroup belongs to its user (config-linux.md, Cgroup ownership)."""
+    if not facts.delegate or requested(spec).get("cgroup") != "" or not _writable(spec):
+        return
+    linux, uid = spec.get("linux") or {}, ((spec.get("process") or {}).get("user") or {}).get("uid", 0)
+    owner = host_id(linux.get("uidMappings") or [], uid) if "user" in requested(spec) else uid
+    directory = facts.driver.joins(facts.cgroup)[1] if facts.driver is not None else None
+    if directory is None or not owner:
+        return  # the host's root has it already; an id that is not mapped fails where it is set
+    for path in (directory, *(f"{directory}/{name}" for name in facts.delegate)):
+        plan.runtime("OWN", path, owner, -1, 1, reason="the container may divide its cgroup, but not lift its limits")
+
+
+def _writable(spec: dict[str, Any]) -> bool:
+    return any(
+        mount.get("source") == "cgroup"
+        and mount["destination"] == "/sys/fs/cgroup"
+        and "ro" not in (mount.get("options") or [])
+        for mount in spec.get("mounts") or []
+    )
 
 
 def open_existing(plan: Plan, facts: Facts) -> int:

@@ -40,12 +40,15 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:
 def start(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:
     """startContainer, as the last thing before the program."""
     for hook in (spec.get("hooks") or {}).get("startContainer") or []:
-        arguments = _arguments(spec, facts, hook, "created")
+        arguments = _arguments(spec, facts, hook, "created", (spec.get("process") or {}).get("env"))
         plan.container("HOOK", "startContainer", *arguments, reason="hooks.startContainer")
 
 
-def _arguments(spec: dict[str, Any], facts: Facts, hook: dict[str, Any], status: str) -> tuple[Any, ...]:
+def _arguments(
+    spec: dict[str, Any], facts: Facts, hook: dict[str, Any], status: str, env: list[str] | None = None
+) -> tuple[Any, ...]:
+    """The operation's; a hook without an environment of its own has `env` (E18: as under runc)."""
     document = json.dumps(state(spec, facts.id, facts.bundle, status, _PID))
     before, after = document.split(f'"pid": {_PID}', 1)
     args = hook.get("args") or [hook["path"]]
-    return before + '"pid": ', after, hook["path"], args, hook.get("env") or [], hook.get("timeout") or 0
+    return before + '"pid": ', after, hook["path"], args, hook.get("env") or env or [], hook.get("timeout") or 0

@@ -56,6 +56,7 @@ _INSTANCE = {
 }
 _INSTANCE_WITHOUT = {MountFlag.SYNCHRONOUS: "async", MountFlag.LAZYTIME: "nolazytime", MountFlag.MANDLOCK: "nomand"}
 _COPY_UP, _KEEP_MODE, _BY_MOUNT, _I_VERSION = 1, 2, 4, 8
+_LABELLED = ("tmpfs", "ramfs", "devpts", "overlay")  # not the kernel's own: proc, sysfs, mqueue, cgroup
 _LONGEST_VALUE = 255  # of an option for fsconfig(2)
 
 
@@ -152,7 +153,12 @@ def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str,
         elif mount.get("type") in ("cgroup", "cgroup2"):
             mount_cgroups(plan, spec, facts, destination, options, sources, reason)
         else:
-            _file_system(plan, mount, destination, options, reason)
+            _file_system(plan, mount, destination, options, _context(spec, facts), reason)
+
+
+def _context(spec: dict[str, Any], facts: Facts) -> list[str]:
+    """linux.mountLabel as an option of new file systems, where SELinux is on."""
+    return [f'context="{spec["linux"]["mountLabel"]}"'] if "mountLabel" in facts.labels else []
 
 
 def _remount(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
@@ -179,9 +185,15 @@ def _propagate(plan: Plan, destination: str, propagation: list[MountFlag], reaso
         plan.container("REMOUNT", destination, 0, 0, kind, deep, [], reason=reason)
 
 
-def _file_system(plan: Plan, mount: dict[str, Any], destination: str, options: ParsedOptions, reason: str) -> None:
+def _file_system(
+    plan: Plan, mount: dict[str, Any], destination: str, options: ParsedOptions, context: list[str], reason: str
+) -> None:
     type = mount.get("type") or "none"
-    words = options.data + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
+    words = (
+        (context if type in _LABELLED else [])
+        + options.data
+        + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
+    )
     flags = 0
     if "tmpcopyup" in options.extensions:
         flags |= _COPY_UP

@@ -78,6 +78,14 @@ def id_map(mappings: list[dict[str, int]]) -> str:
     return "".join(f"{one['containerID']} {one['hostID']} {one['size']}\n" for one in mappings)
 
 
+def host_id(mappings: list[dict[str, int]], id: int) -> int:
+    """The id of the host that `id` is in a user namespace; 0 if it is not mapped."""
+    for one in mappings:
+        if 0 <= id - one["containerID"] < one["size"]:
+            return one["hostID"] + id - one["containerID"]
+    return 0
+
+
 def _new(spec: dict[str, Any], joins: Joins) -> int:
     flags = 0
     for kind, path in requested(spec).items():
@@ -105,6 +113,12 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
     if kinds.get("network") == "" and "network" not in joins:
         plan.container("LOOPBACK", reason="a network namespace begins with lo down")
     plan.container("PROPAGATION", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host")
+
+
+def devices(plan: Plan, facts: Facts) -> None:
+    """linux.netDevices, into the network namespace that the container is in by now: see netdevices.py."""
+    if facts.netdevices:
+        plan.runtime("NETDEVICES", [one.name for one in facts.netdevices], reason="linux.netDevices")
 
 
 def parameters(plan: Plan, spec: dict[str, Any]) -> None:

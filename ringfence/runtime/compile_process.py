@@ -6,11 +6,12 @@ loaded before the capabilities are dropped; with no_new_privs it is the last thi
 
 from __future__ import annotations
 
-from ringfence.errors import InvalidInput, Unsupported
+from ringfence.errors import InvalidInput
 from ringfence.linux import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ringfence.runtime.facts import Facts
@@ -112,9 +113,13 @@ def _scheduling(plan: Plan, process: dict[str, Any]) -> None:
     if priority:
         value = IO_CLASSES[priority["class"]] << 13 | priority.get("priority", 0)
         plan.container("IOPRIORITY", value, reason="process.ioPriority")
-    affinity = (process.get("execCPUAffinity") or {}).get("final")
-    if affinity:
-        plan.container("AFFINITY", cpu_mask(affinity), reason="process.execCPUAffinity")
+
+
+def affinity(add: Callable[..., None], process: dict[str, Any], when: str) -> None:
+    """process.execCPUAffinity, of an exec alone: `initial` before it is in the container's cgroup, `final` after."""
+    cpus = (process.get("execCPUAffinity") or {}).get(when)
+    if cpus:
+        add("AFFINITY", cpu_mask(cpus), reason=f"process.execCPUAffinity.{when}")
 
 
 def cpu_mask(cpus: str) -> bytes:
@@ -162,23 +167,35 @@ def mask(process: dict[str, Any], kind: str) -> int:
 _KNOWN = frozenset(name.removeprefix("CAP_") for name in capabilities.NAMES)
 
 
-def confine(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
-    """Capabilities, no_new_privs, seccomp."""
-    for label in ("apparmorProfile", "selinuxLabel"):
-        if process.get(label):
-            raise Unsupported(f"process.{label}: this kernel has no such security module enabled")
+_LABELS = {"apparmorProfile": "exec ", "selinuxLabel": ""}
+
+
+def open_labels(plan: Plan, process: dict[str, Any], facts: Facts) -> dict[str, int]:
+    """The files that label the program, of the host's procfs: the container's may be a fake (CVE-2019-16884)."""
+    slots = {}
+    for field, path in facts.labels.items():
+        if process.get(field):
+            slots[field] = plan.slot(path)
+            plan.container("OPEN", slots[field], path, -1, reason=f"process.{field}")
+    return slots
+
+
+def confine(plan: Plan, process: dict[str, Any], facts: Facts, labels: dict[str, int]) -> None:
+    """Labels of security modules, capabilities, no_new_privs, seccomp."""
+    for field, slot in labels.items():
+        plan.container("WRITE_TO", slot, f"{_LABELS[field]}{process[field]}".encode(), reason=f"process.{field}")
     no_new_privileges = bool(process.get("noNewPrivileges"))
     sets = [mask(process, kind) for kind in ("effective", "permitted", "inheritable", "ambient")]
     filter = facts.seccomp
     if filter is not None and not no_new_privileges:
         plan.container(
-            "SECCOMP", facts.seccomp_flags, filter, -1, reason="linux.seccomp; loading it needs CAP_SYS_ADMIN"
+            "SECCOMP", facts.seccomp_flags, filter, 0, reason="linux.seccomp; loading it needs CAP_SYS_ADMIN"
         )
     plan.container("CAPABILITIES", *sets, reason="process.capabilities")
     if no_new_privileges:
         plan.container("NONEWPRIVS", reason="process.noNewPrivileges")
         if filter is not None:
-            plan.container("SECCOMP", facts.seccomp_flags, filter, -1, reason="linux.seccomp")
+            plan.container("SECCOMP", facts.seccomp_flags, filter, 1, reason="linux.seccomp; right before execve")
 
 
 def execute(plan: Plan, spec: dict[str, Any], process: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def _overlay(plan: Plan, mount: Mount, slot: int, mappings: tuple[str, str] | No
             # The upperdir stays unmapped: the overlay writes to it as the one who mounted it, whom a mapping would not
             # know (EOVERFLOW). Its files belong to ids of the host; its root is the container's /.
             owner = [_root_of(lines) for lines in mappings]
-            plan.runtime("OWN", upper, *owner, reason="/ belongs to the container's root")
+            plan.runtime("OWN", upper, *owner, 0, reason="/ belongs to the container's root")
     extra = [f"{key}={value}" for key, value in values.items()] + flags
     plan.runtime("OVERLAY", slot, lowers, upper, work, extra, reason="layers below, the container's writes on top")
 
@@ -107,10 +107,12 @@ def attach(plan: Plan, spec: dict[str, Any], facts: Facts, slot: int) -> None:
     plan.container("ROOT", slot, "/", reason="pivot_root needs a mount point")
 
 
-def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any]) -> None:
+def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any], facts: Facts) -> None:
     """The new root, then what closes it: working directory made, paths masked, read-only."""
     linux = spec.get("linux") or {}
-    plan.container("PIVOT", reason="nothing of the host's file system stays in reach")
+    by_chroot = facts.hide is not None
+    reason = "nothing of the host's file system stays in reach"
+    plan.container("PIVOT", by_chroot, facts.hide or [], reason=reason)
     if process:
         plan.container("CWD", process["cwd"], 1, reason="process.cwd; made if it is missing")
     for path in linux.get("maskedPaths") or []:

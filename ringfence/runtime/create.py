@@ -8,7 +8,7 @@ import signal
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, processes
 from ringfence.oci import runtime_spec
-from ringfence.runtime import state
+from ringfence.runtime import compile_hooks, hooks, state
 from ringfence.runtime.compile import compile_container
 from ringfence.runtime.execute import HelperDied, execute
 from ringfence.runtime.facts import Facts
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ringfence.linux.cgroups import CgroupDriver
     from ringfence.runtime.execute import Executed
     from ringfence.runtime.interface import Launch
+    from ringfence.runtime.listener import Listener
+    from ringfence.runtime.netdevices import Mover
     from ringfence.runtime.plan import Plan
+
+
+_OURS = ("/ringrun/", "/ringfence/")  # a cgroup found there is what a killed create has left
 
 
 def plan_of(root: str, launch: Launch, *, wait: bool = False, preserve: int = 0) -> Plan:
@@ -40,6 +46,7 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
+    plan = mover = None
     try:
         facts = _facts(root, directory, launch, wait, len(preserve))
         _require_unused(facts)
@@ -52,22 +59,71 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
             preserve=len(preserve),
             fault=launch.fault,
         )
-        return _execute(plan, encoded, facts, preserve)
-    except BaseException:
+        if facts.netdevices:
+            mover = _mover(facts)
+        return _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover)
+    except BaseException as error:
+        if mover is not None:
+            mover.take_back()
+        if plan is not None and (spec.get("hooks") or {}).get("poststop"):
+            _poststop(plan, root, launch.id, error)
         state.remove(directory)
         raise
+    finally:
+        if mover is not None:
+            mover.close()
+
+
+def _mover(facts: Facts) -> Mover:
+    from ringfence.runtime.netdevices import Mover
+
+    return Mover(facts.netdevices)
+
+
+def _listener(launch: Launch, wait: bool) -> Listener | None:
+    """The agent of a filter that notifies, connected before anything is made; `start` connects for a created one."""
+    profile = (launch.spec.get("linux") or {}).get("seccomp")
+    if not profile or not profile.get("listenerPath") or wait:
+        return None
+    from ringfence.runtime import listener
+
+    document = compile_hooks.state(launch.spec, launch.id, os.path.abspath(launch.bundle), state.CREATING, 0)
+    return listener.listener(profile, document)
+
+
+def _poststop(plan: Plan, root: str, id: str, error: BaseException) -> None:
+    """A container that fails once its hooks have begun is destroyed like any other (runtime.md, Lifecycle: 3 to 5, 13).
+
+    What the hooks say is told as notes of the error; where none has run there is nothing for them to undo.
+    """
+    first = next((n for n, one in enumerate(plan.operations) if one.name == "HOOK"), len(plan.operations))
+    if first <= plan.failed_at or (isinstance(error, HelperDied) and first < len(plan.operations)):
+        for warning in hooks.run_all(state.load(root, id), "poststop", state.STOPPED):
+            error.add_note(warning)
 
 
 def _require_unused(facts: Facts) -> None:
-    """Whoever is in the cgroup already would be limited, counted and killed as the container's."""
+    """Whoever is in the cgroup already would be limited, counted and killed as the container's; frozen, none starts."""
     driver, cgroup = facts.driver, facts.cgroup
-    if driver is not None and driver.exists(cgroup) and driver.processes(cgroup):
+    if driver is None or not driver.exists(cgroup):
+        return
+    if driver.processes(cgroup):
         raise Conflict(f"linux.cgroupsPath: {cgroup} has processes in it", hint="give the container one of its own")
+    if driver.frozen(cgroup):
+        raise Conflict(f"linux.cgroupsPath: {cgroup} is frozen", hint="thaw it, or give the container one of its own")
+    facts.found_cgroup = not cgroup.startswith(_OURS)
 
 
-def _execute(plan: Plan, encoded: bytes, facts: Facts, preserve: Sequence[int]) -> Executed:
+def _execute(
+    plan: Plan,
+    encoded: bytes,
+    facts: Facts,
+    preserve: Sequence[int],
+    listener: Listener | None,
+    mover: Mover | None,
+) -> Executed:
     try:
-        return execute(plan, encoded, facts.state, preserve=preserve)
+        return execute(plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover)
     except RingfenceError as error:
         if isinstance(error, HelperDied):
             _undo_cgroups(facts)
@@ -75,13 +131,17 @@ def _execute(plan: Plan, encoded: bytes, facts: Facts, preserve: Sequence[int]) 
     except BaseException:
         _undo_cgroups(facts)
         raise
+    finally:
+        if listener is not None:
+            listener.close()
 
 
 def _undo_cgroups(facts: Facts) -> None:
     """What a helper that was killed, or a container that nobody monitored, leaves: mounts end with its processes."""
     if facts.driver is not None and facts.driver.exists(facts.cgroup):
         facts.driver.kill(facts.cgroup, signal.SIGKILL)
-        facts.driver.remove(facts.cgroup)
+        if not facts.found_cgroup:
+            facts.driver.remove(facts.cgroup)
 
 
 def stdio(launch: Launch, process: dict[str, Any]) -> str:
@@ -104,11 +164,12 @@ def cgroup_path(spec: dict[str, Any], id: str) -> str:
 
 def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int) -> Facts:
     filter, flags = seccomp(root, launch.spec)
+    driver = cgroups.driver(cgroups.layout())
     return Facts(
         id=launch.id,
         bundle=os.path.abspath(launch.bundle),
         state=directory,
-        driver=cgroups.driver(cgroups.layout()),
+        driver=driver,
         cgroup=cgroup_path(launch.spec, launch.id),
         seccomp=filter,
         seccomp_flags=flags,
@@ -118,7 +179,36 @@ def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int)
         wait=wait,
         rootless=os.geteuid() != 0,
         preserve=preserve,
+        delegate=_delegated(driver),
+        hide=_kernel_mounts() if launch.no_pivot else None,
+        **rare(launch.spec, launch.spec.get("process") or {}, launch.id),
     )
+
+
+def rare(spec: dict[str, Any], process: dict[str, Any], id: str) -> dict[str, Any]:
+    """The facts that few ask for, as arguments of `Facts`: resctrl, network devices, security modules."""
+    linux = spec.get("linux") or {}
+    asked = [linux.get(name) for name in ("intelRdt", "netDevices", "mountLabel")]
+    if not any(asked) and not process.get("apparmorProfile") and not process.get("selinuxLabel"):
+        return {}
+    from ringfence.runtime import rare_facts
+
+    return rare_facts.gather(spec, process, id)
+
+
+def _delegated(driver: CgroupDriver) -> list[str]:
+    if driver.kind != "v2" or os.geteuid():  # delegation is unsafe in v1; an ordinary user owns its cgroup already
+        return []
+    from ringfence.linux.cgroups import delegation
+
+    return delegation.files()
+
+
+def _kernel_mounts() -> list[str]:
+    """Where the host has procfs and sysfs, the last mounted first."""
+    from ringfence.linux import mountinfo
+
+    return [entry.target for entry in reversed(mountinfo.read()) if entry.type in ("proc", "sysfs")]
 
 
 def seccomp(root: str, spec: dict[str, Any]) -> tuple[bytes | None, int]:
@@ -131,6 +221,12 @@ def seccomp(root: str, spec: dict[str, Any]) -> tuple[bytes | None, int]:
     return facility.cached_filter(profile, os.path.join(os.path.dirname(root), "seccomp")), facility.flags(profile)
 
 
+def _resctrl(spec: dict[str, Any], facts: Facts) -> list[str]:
+    from ringfence.runtime import compile_resctrl
+
+    return compile_resctrl.owned(spec, facts)
+
+
 def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
     own = os.getpid()
     return {
@@ -138,5 +234,7 @@ def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
         "bundle": facts.bundle,
         "cgroup": facts.cgroup,
         "creator": [own, processes.start_time(own)],
+        **({"found_cgroup": True} if facts.found_cgroup else {}),
+        **({"resctrl": _resctrl(launch.spec, facts)} if facts.resctrl is not None else {}),
         "spec": launch.spec,
     }

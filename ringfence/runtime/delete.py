@@ -41,7 +41,13 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
                 driver.kill(record.cgroup, signal.SIGKILL)
         except FileNotFoundError:
             pass  # the monitor, slower than we waited for, has just removed it
-        driver.remove(record.cgroup)
+        if not record.document.get("found_cgroup"):
+            driver.remove(record.cgroup)
+    for directory in record.document.get("resctrl") or []:
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            continue  # the monitor has removed it
     warnings = hooks.run_all(record, "poststop", state.STOPPED)
     state.remove(record.directory)
     return warnings

@@ -8,9 +8,10 @@ from ringfence.errors import Conflict
 from ringfence.linux import cgroups, namespaces, processes
 from ringfence.oci import runtime_spec
 from ringfence.runtime.compile import compile_exec
-from ringfence.runtime.create import seccomp
+from ringfence.runtime.create import rare, seccomp
 from ringfence.runtime.execute import execute
 from ringfence.runtime.facts import Facts
+from ringfence.runtime.state import RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ringfence.runtime.execute import Executed
     from ringfence.runtime.interface import Monitoring
+    from ringfence.runtime.listener import Listener
     from ringfence.runtime.state import State
 
 
@@ -56,6 +58,7 @@ def exec(
             monitoring=monitoring,
             preserve=len(preserve),
             namespaces=foreign_namespaces(record, first),
+            **rare({}, wanted, record.id),
         )
         plan = compile_exec(wanted, facts)
         encoded = plan.encode(
@@ -64,9 +67,25 @@ def exec(
             detach=monitoring is None,
             preserve=len(preserve),
         )
-        return execute(plan, encoded, record.directory, preserve=preserve)
+        listener = None if privileged else _listener(record)
+        try:
+            return execute(plan, encoded, record.directory, preserve=preserve, listener=listener)
+        finally:
+            if listener is not None:
+                listener.close()
     finally:
         os.close(first)
+
+
+def _listener(record: State) -> Listener | None:
+    """The agent of a filter that notifies; it is told the state of the container as it is."""
+    profile = (record.spec.get("linux") or {}).get("seccomp")
+    if not profile or not profile.get("listenerPath"):
+        return None
+    from ringfence.runtime import compile_hooks, listener
+
+    bundle = str(record.document["bundle"])
+    return listener.listener(profile, compile_hooks.state(record.spec, record.id, bundle, RUNNING, record.pid))
 
 
 def foreign_namespaces(record: State, first: int) -> list[tuple[str, str]]:

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ringfence.runtime.listener import Listener
+    from ringfence.runtime.netdevices import Mover
     from ringfence.runtime.plan import Plan
 
 MESSAGE = 32769  # one type byte and 32 KiB: the longest message of the attach protocol
@@ -26,6 +28,14 @@ MESSAGE = 32769  # one type byte and 32 KiB: the longest message of the attach p
 
 class HelperDied(Failed):
     """The helper was killed before its report, and so could not undo what it had made."""
+
+
+class _NobodyAnswers(Exception):
+    """The seccomp agent did not get its descriptor: what has been started by then must not go on."""
+
+    def __init__(self, reason: Failed) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Executed:
@@ -40,10 +50,19 @@ class Executed:
         self.terminal = terminal
 
 
-def execute(plan: Plan, encoded: bytes, scratch: str, *, preserve: Sequence[int] = ()) -> Executed:
+def execute(
+    plan: Plan,
+    encoded: bytes,
+    scratch: str,
+    *,
+    preserve: Sequence[int] = (),
+    listener: Listener | None = None,
+    mover: Mover | None = None,
+) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
     `scratch` is any existing directory (see helper.sealed). `preserve` are descriptors for the process, from 3 on.
+    `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices.
     """
     program = helper.sealed(scratch)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -55,7 +74,10 @@ def execute(plan: Plan, encoded: bytes, scratch: str, *, preserve: Sequence[int]
         finally:
             os.close(memory)
             theirs.close()
-        return _report(plan, ours)
+        return _report(plan, ours, listener, mover)
+    except _NobodyAnswers as error:
+        _abandon(ours)
+        raise error.reason from None
     except RingfenceError:
         ours.close()
         raise
@@ -99,13 +121,22 @@ def _reap() -> None:
         _monitors.remove(pid)
 
 
-def _report(plan: Plan, control: socket.socket) -> Executed:
+def _report(plan: Plan, control: socket.socket, listener: Listener | None, mover: Mover | None) -> Executed:
     terminal = -1
     while True:
         message, descriptors, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
         kind = message[:1]
         if kind == b"M":
             terminal = descriptors[0]
+        elif kind == b"Q" and mover is not None:
+            code, words = mover.move(int(message[1:]))
+            control.send(f"{code} {words}".encode())
+        elif kind == b"L" and listener is not None:
+            pid, number = message[1:].split()
+            try:
+                listener.hand_over(int(pid), int(number))
+            except Failed as error:
+                raise _NobodyAnswers(error) from None
         elif kind == b"P":
             started = json.loads(message[1:])
             return Executed(started["pid"], started["monitor"], control, terminal)
@@ -120,6 +151,7 @@ def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
     number, code, message = int(str(report["operation"])), int(str(report["errno"])), str(report["message"])
     reason = os.strerror(code).lower() if code else ""
     text = f"{message}: {reason}" if reason else message
+    plan.failed_at = number
     if not 0 <= number < len(plan.operations):
         return Failed(text, errno=code)
     operation = plan.operations[number]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ringfence.linux.cgroups import CgroupDriver
     from ringfence.linux.mounts import Mount
+    from ringfence.linux.netdevices import NetDevice
+    from ringfence.linux.resctrl import Resctrl
     from ringfence.runtime.interface import Monitoring
 
 
@@ -17,17 +19,26 @@ class Facts:
     id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: its confinement, ""
     means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
     spec's root.path. `wait`: stop before the program until `start`. `rootless`: no privilege in the initial user
-    namespace. `namespaces`: for an exec, (kind, path) of what is to be joined.
+    namespace. `namespaces`: for an exec, (kind, path) of what is to be joined. `found_cgroup`: the cgroup was there
+    before, made by somebody else. `delegate`: the files that belong to a cgroup's owner (cgroups(7)). `hide`: to change
+    the root without pivot_root, the host's mount points that must go; None: with pivot_root. For the others see
+    rare_facts.py.
     """
 
     __slots__ = (
         "bundle",
         "cgroup",
+        "delegate",
         "driver",
+        "found_cgroup",
+        "hide",
         "id",
+        "labels",
         "monitoring",
         "namespaces",
+        "netdevices",
         "preserve",
+        "resctrl",
         "root",
         "rootless",
         "seccomp",
@@ -54,6 +65,12 @@ class Facts:
         rootless: bool = False,
         preserve: int = 0,
         namespaces: Sequence[tuple[str, str]] = (),
+        found_cgroup: bool = False,
+        delegate: Sequence[str] = (),
+        hide: Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        resctrl: Resctrl | None = None,
+        netdevices: Sequence[NetDevice] = (),
     ) -> None:
         self.id = id
         self.bundle = bundle
@@ -69,3 +86,9 @@ class Facts:
         self.rootless = rootless
         self.preserve = preserve
         self.namespaces = list(namespaces)
+        self.found_cgroup = found_cgroup
+        self.delegate = delegate
+        self.hide = hide
+        self.labels = labels or {}
+        self.resctrl = resctrl
+        self.netdevices = netdevices

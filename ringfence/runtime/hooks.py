@@ -6,6 +6,7 @@ import json
 
 from ringfence.errors import Failed
 from ringfence.runtime.compile_hooks import state as oci_state
+from ringfence.runtime.state import STOPPED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def run_all(record: State, kind: str, status: str) -> list[str]:
 def _run_one(record: State, kind: str, hook: dict[str, Any], status: str) -> None:
     import subprocess
 
-    document = oci_state(record.spec, record.id, str(record.document["bundle"]), status, record.pid)
+    pid = 0 if status == STOPPED else record.pid
+    document = oci_state(record.spec, record.id, str(record.document["bundle"]), status, pid)
     environment = dict(item.split("=", 1) for item in hook.get("env") or [] if "=" in item)
     arguments = hook.get("args") or [hook["path"]]
     try:

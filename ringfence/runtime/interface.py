@@ -80,11 +80,12 @@ class Launch:
 
     `root` are the mounts of the root filesystem, as a snapshotter returned them (one overlay or one bind); empty: the
     spec's own root.path below `bundle`. `volatile`: the container goes away at exit, so its overlay need not sync.
+    `no_pivot`: change the root by chroot, where pivot_root cannot be (in an initramfs).
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
     (operation number, errno) makes that operation fail, (number, -signal) kills the executor there.
     """
 
-    __slots__ = ("bundle", "fault", "id", "monitoring", "root", "spec", "volatile")
+    __slots__ = ("bundle", "fault", "id", "monitoring", "no_pivot", "root", "spec", "volatile")
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class Launch:
         root: Sequence[Mount] = (),
         monitoring: Monitoring | None = None,
         volatile: bool = False,
+        no_pivot: bool = False,
         fault: tuple[int, int] = (-1, 0),
     ) -> None:
         self.id = id
@@ -103,6 +105,7 @@ class Launch:
         self.root = list(root)
         self.monitoring = monitoring
         self.volatile = volatile
+        self.no_pivot = no_pivot
         self.fault = fault
 
 

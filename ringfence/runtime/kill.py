@@ -7,6 +7,7 @@ import signal as signals
 
 from ringfence.errors import Conflict
 from ringfence.linux import processes
+from ringfence.runtime.compile_namespaces import requested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def kill(record: State, signal: int, driver: CgroupDriver, *, all: bool = False) -> None:
-    """Send `signal`. Conflict unless created, running or paused; a frozen one is thawed for SIGKILL, as it must die."""
+    """Send `signal`. Conflict unless created, running or paused; a frozen one is thawed for SIGKILL, as it must die.
+
+    In another's pid namespace the kernel does not end the others with the first process: SIGKILL goes to them all.
+    """
+    if signal == signals.SIGKILL and not all and requested(record.spec).get("pid") != "":
+        record.require("kill")
+        all = True
     if all and driver.exists(record.cgroup) and driver.processes(record.cgroup):
         driver.kill(record.cgroup, signal)
     else:

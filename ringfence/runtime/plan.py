@@ -47,9 +47,10 @@ class Operation:
 class Plan:
     """An ordered list of operations, with labels for the descriptor slots that they hand on."""
 
-    __slots__ = ("operations", "slots")
+    __slots__ = ("failed_at", "operations", "slots")
 
     def __init__(self) -> None:
+        self.failed_at = -1  # the number of the operation that the executor reported
         self.operations: list[Operation] = []
         self.slots: list[str] = []
 

@@ -67,7 +67,7 @@ def test_layers_are_id_mapped_one_by_one_in_a_user_namespace() -> None:
     _slot, lowers, upper, work, _options = find(plan, "OVERLAY").arguments
     assert [str(lower)[0] for lower in lowers] == ["@", "@"]  # type: ignore[union-attr]
     assert (upper, work) == ("/s/fs", "/s/work"), "writes keep the host's ids"
-    assert find(plan, "OWN").arguments == ("/s/fs", 100000, 100000)
+    assert find(plan, "OWN").arguments == ("/s/fs", 100000, 100000, 0)
     assert find(plan, "MAPS").arguments[0] == "0 100000 65536\n"
 
 

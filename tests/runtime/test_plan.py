@@ -76,14 +76,14 @@ def test_an_operation_is_described_with_its_arguments_and_the_label_of_its_descr
 
 def test_the_plan_as_json_names_everything_but_the_filters_bytes() -> None:
     plan = Plan()
-    plan.container("SECCOMP", 0, b"\x06\0\0\0\0\0\xff\x7f", -1, reason="linux.seccomp")
+    plan.container("SECCOMP", 0, b"\x06\0\0\0\0\0\xff\x7f", 0, reason="linux.seccomp")
 
     assert plan.to_json() == [
         {
             "number": 0,
             "actor": "container",
             "operation": "seccomp",
-            "arguments": {"flags": 0, "listener": -1},
+            "arguments": {"flags": 0, "late": 0},
             "description": "load the seccomp filter",
             "reason": "linux.seccomp",
         }
