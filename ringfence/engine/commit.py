@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringfence.engine import document, events, repair, root, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
-from ringfence.errors import Conflict, NotFound, Unsupported
+from ringfence.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ def commit(engine: Engine, name: str, reference: str | None, *, author: str, mes
     from ringfence.images.commit import commit
 
     record = repair.find(engine, name)
-    if record.uids:
-        # its upperdir holds the host's ids, which would become the image's
-        raise Unsupported(f"cannot commit container {record.name}: not built yet for --userns auto")
     try:
         parent = engine.image_store.get(record.image_id)
     except NotFound:
@@ -48,21 +45,19 @@ def _config(record: ContainerRecord) -> dict[str, Any]:
 def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Any:
     """A temporary file, at its beginning, with what the container changed as a layer's tar."""
     import tempfile
+    from contextlib import nullcontext
 
     from ringfence.layers.diff import write_diff
 
-    snapshots = engine.snapshots
     file = tempfile.TemporaryFile(dir=engine.root)  # noqa: SIM115  (the caller's)
     with Lock(engine, record.id):
         freeze = pause and status.of(engine, record).word == "running"
         if freeze:
             engine.runtime.pause(record.id)
-        below = root.base(engine, record)
         try:
-            write_diff(snapshots.upper(record.id), below.fileno() if below else None, file, snapshots.whiteouts)
+            with root.written(engine, record) as upper, root.base(engine, record) or nullcontext() as below:
+                write_diff(upper.path, below.fileno() if below else None, file, engine.snapshots.whiteouts)
         finally:
-            if below is not None:
-                below.close()
             if freeze:
                 engine.runtime.resume(record.id)
     file.seek(0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
+    from ringfence.engine.root import View
     from ringfence.linux.paths import Root
 
 
@@ -73,13 +74,14 @@ def _out(engine: Engine, record: ContainerRecord, path: str, target: str, follow
         is_directory = stat.S_ISDIR(_mode(opened, path, follow))
         if target == "-":
             assert stream is not None
-            tree.export(opened.fileno(), stream, path, os.path.basename(os.path.normpath(path)), follow=follow)
+            name = os.path.basename(os.path.normpath(path))
+            tree.export(opened.fileno(), stream, path, name, follow=follow, owners=opened.owners)
             return
         directory, name = placed(path, is_directory, target, _here(target))
         if not os.path.isdir(directory):
             raise NotFound(f"cp: no such directory: {directory}")
         with _spool() as spool:
-            tree.export(opened.fileno(), spool, path, name, follow=follow)
+            tree.export(opened.fileno(), spool, path, name, follow=follow, owners=opened.owners)
             spool.seek(0)
             owner = None if archive else (os.geteuid(), os.getegid())
             extract.extract(spool, directory, owner=owner, replace_kinds=False)
@@ -87,7 +89,7 @@ def _out(engine: Engine, record: ContainerRecord, path: str, target: str, follow
 
 def _into(engine: Engine, record: ContainerRecord, source: str, path: str, follow: bool, archive: bool,
           stream: BinaryIO | None) -> None:  # fmt: skip
-    from ringfence.layers import extract, tree
+    from ringfence.layers import tree
 
     path = "/" + path.lstrip("/")
     owner = None if archive else (0, 0)
@@ -96,7 +98,7 @@ def _into(engine: Engine, record: ContainerRecord, source: str, path: str, follo
             assert stream is not None
             if not stat.S_ISDIR(_mode(opened, path, True)):
                 raise InvalidInput(f"cp: {path} is not a directory in container {record.name}")
-            extract.extract(stream, opened.fileno(), path, replace_kinds=False)
+            _extract(stream, opened, path, None)
             return
         try:
             status_here = os.stat(source) if follow else os.lstat(source)
@@ -109,7 +111,22 @@ def _into(engine: Engine, record: ContainerRecord, source: str, path: str, follo
         with _spool() as spool:
             tree.export("/", spool, os.path.abspath(source), name, follow=follow)
             spool.seek(0)
-            extract.extract(spool, opened.fileno(), directory, owner=owner, replace_kinds=False)
+            _extract(spool, opened, directory, owner)
+
+
+def _extract(stream: BinaryIO, opened: View, directory: str, owner: tuple[int, int] | None) -> None:
+    """Extract into a container; through its id mappings it is its own root who makes the files."""
+    from ringfence.layers.extract import extract
+
+    def work() -> None:
+        extract(stream, opened.fileno(), directory, owner=owner, replace_kinds=False, owners=opened.owners)
+
+    if opened.owners is None:
+        work()
+    else:
+        from ringfence.linux.fsids import as_owner
+
+        as_owner(*opened.owners.root(), work)
 
 
 def _mode(opened: Root, path: str, follow: bool) -> int:

@@ -55,6 +55,10 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None,
 
             unpack(found, engine.content, engine.snapshots)
             engine.snapshots.prepare(record.id, record.parent)
+            if record.uids:
+                from ringfence.engine import root
+
+                root.give_to_container(engine, record)
             _resolve_mounts(engine, record, options)
         except BaseException:
             from ringfence.engine import rm

@@ -16,6 +16,7 @@ from ringfence.layers.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ringfence.layers.owners import Owners
     from ringfence.layers.tar_reader import Source
 
 
@@ -26,25 +27,27 @@ def extract(
     *,
     owner: tuple[int, int] | None = None,
     replace_kinds: bool = True,
+    owners: Owners | None = None,
 ) -> list[str]:
     """Extract the uncompressed tar `stream` into the directory `path` below `root` (a path or a descriptor).
 
     Links in `path` and among the parents of entries are followed as a container with this root would; missing
     directories are made. `owner` (uid, gid) replaces the archive's owners. Unless `replace_kinds`, a directory in place
-    of a file, or the reverse, is a Conflict. Returns lines about what the system refused, as `ApplyResult.skipped`.
+    of a file, or the reverse, is a Conflict. With `owners` the archive's ids are those of a container, and become the
+    host's that stand for them in `root`. Returns lines about what the system refused, as `ApplyResult.skipped`.
     Raises Corrupt for a malformed archive and Failed if the system refuses; what was extracted then stays.
     """
     base = os.fsencode(path).strip(b"/")
     name = b""
     with open_root(root) as top:
-        tree = Target(top.fd)
+        tree = Target(top.fd, owner=owners.root() if owners else (0, 0))
         reader = TarReader(stream)
         try:
             for member in reader:
                 name = member.name
                 if name.strip(b"./") == b"" and b".." not in name:
                     continue  # the directory itself, which keeps its attributes
-                _place(member, base, owner)
+                _place(member, base, owner, owners)
                 if not replace_kinds:
                     _check_kind(member, tree, reader)
                 tree.add(member, reader)
@@ -57,12 +60,14 @@ def extract(
     return tree.skipped
 
 
-def _place(member: Member, base: bytes, owner: tuple[int, int] | None) -> None:
+def _place(member: Member, base: bytes, owner: tuple[int, int] | None, owners: Owners | None) -> None:
     member.name = base + b"/" + member.name
     if member.type == LINK:
         member.link = base + b"/" + member.link
     if owner is not None:
         member.uid, member.gid = owner
+    if owners is not None:
+        owners.outside(member)
 
 
 def _check_kind(member: Member, tree: Target, reader: TarReader) -> None:

@@ -33,16 +33,19 @@ _LONGEST_PATH = 4095  # PATH_MAX of linux/limits.h without its NUL
 class Target:
     """The tree below the open directory `root`, which stays the caller's.
 
-    `lower` is what lies under it in an overlay; `opaque_xattr` marks a directory that hides what lies there.
+    `lower` is what lies under it in an overlay; `opaque_xattr` marks a directory that hides what lies there; `owner` is
+    (uid, gid) of the directories that the archive does not list.
     `made` has the path of everything that was added; `skipped` says what the file system or our privileges refused.
     """
 
-    def __init__(self, root: int, *, lower: Lower | None = None, opaque_xattr: str = "") -> None:
+    def __init__(self, root: int, *, lower: Lower | None = None, opaque_xattr: str = "",
+                 owner: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
         self.made: set[bytes] = set()
         self.skipped: list[str] = []
         self._root = Directory(root, b"", owned=False)
         self._lower = lower or Lower()
         self._opaque_xattr = opaque_xattr
+        self._owner = owner
         self._found: dict[bytes, Directory] = {}  # by the path as the archive writes it
         self._kept: list[int] = []  # descriptors of what is, or was, in self._found
         self._climber = Climber(self._root)
@@ -236,6 +239,10 @@ class Target:
 
     # The way down
 
+    def _unlisted(self, path: bytes) -> Member:
+        uid, gid = self._owner
+        return Member(path, DIRECTORY, mode=0o755, uid=uid, gid=gid)
+
     def _find(self, path: bytes, reader: TarReader) -> Directory:
         found = self._found.get(path)
         if found is not None:
@@ -300,12 +307,14 @@ class Target:
         try:
             return open_below(directory, name)
         except FileNotFoundError:
-            member = self._lower.find(path) or Member(path, DIRECTORY, mode=0o755)
+            member = self._lower.find(path) or self._unlisted(path)
         except NotADirectoryError:
             status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 return os.readlink(name, dir_fd=directory.fd)
-            member = Member(path, DIRECTORY if is_whiteout(status) else FILE, mode=0o755)
+            member = self._unlisted(path)
+            if not is_whiteout(status):
+                member.type = FILE
         if member.type == SYMLINK:
             self._lower_links.add(path)
             return member.link

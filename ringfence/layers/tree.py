@@ -18,15 +18,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ringfence.layers.owners import Owners
     from ringfence.layers.tar_writer import Sink
 
 
-def export(root: int | str, out: Sink, path: str = "/", name: str = "", *, follow: bool = False) -> None:
+def export(root: int | str, out: Sink, path: str = "/", name: str = "", *, follow: bool = False,
+           owners: Owners | None = None) -> None:  # fmt: skip
     """Write what is at `path` below `root` (a directory's path or descriptor), called `name` in the archive.
 
     `path` is resolved as a container with this root would; its last link is followed if `follow`, or if it ends in a
-    slash. Without a name a directory's content stands at the top of the archive. Raises NotFound for a path that does
-    not exist.
+    slash. Without a name a directory's content stands at the top of the archive. `owners` is for a tree whose ids are
+    the host's: the archive has those inside. Raises NotFound for a path that does not exist.
     """
     from ringfence.linux.paths import openat2
 
@@ -37,7 +39,7 @@ def export(root: int | str, out: Sink, path: str = "/", name: str = "", *, follo
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"no such path: {path}") from None
         with handle:
-            writer = TreeWriter(TarWriter(out))
+            writer = TreeWriter(TarWriter(out), owners)
             prefix = os.fsencode(name)
             status = os.fstat(handle)
             writer.add(handle, prefix or b".", status)
@@ -52,8 +54,9 @@ def export(root: int | str, out: Sink, path: str = "/", name: str = "", *, follo
 class TreeWriter:
     """Writes inodes as members: a file's second name as a hard link to the first; sockets, which tar has not, never."""
 
-    def __init__(self, tar: TarWriter) -> None:
+    def __init__(self, tar: TarWriter, owners: Owners | None = None) -> None:
         self.tar = tar
+        self._owners = owners
         self._links: dict[tuple[int, int], bytes] = {}
 
     def add_entry(self, parent: Directory, name: bytes, place: bytes) -> None:
@@ -72,6 +75,8 @@ class TreeWriter:
         if stat.S_IFMT(status.st_mode) not in TYPE_OF:
             return
         member = member_of(place, handle, status)
+        if self._owners is not None:
+            self._owners.inside(member)
         if member.type == DIRECTORY:
             member.name += b"/"
         elif status.st_nlink > 1:

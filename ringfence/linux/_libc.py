@@ -130,6 +130,8 @@ _setns = _Call("setns", c_int, c_int)
 _prctl = _Call("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
 _seccomp = _Call("seccomp", c_uint, c_uint, c_void_p, system=True)
 _pidfd_getfd = _Call("pidfd_getfd", c_int, c_int, c_uint, system=True)
+_setfsuid = _Call("setfsuid", c_uint)
+_setfsgid = _Call("setfsgid", c_uint)
 _bpf = _Call("bpf", c_int, c_void_p, c_uint, system=True)
 
 
@@ -224,6 +226,16 @@ def setns(descriptor: int, type: int) -> None:
 def prctl(option: int, argument2: int = 0, argument3: int = 0, argument4: int = 0, argument5: int = 0) -> int:
     """prctl(2) for the options whose arguments are numbers."""
     return _prctl(option, argument2, argument3, argument4, argument5)
+
+
+def setfsuid(uid: int) -> None:
+    """setfsuid(2), for the calling thread; it tells of no error."""
+    _setfsuid(uid)
+
+
+def setfsgid(gid: int) -> None:
+    """setfsgid(2), for the calling thread; it tells of no error."""
+    _setfsgid(gid)
 
 
 def seccomp_set_filter(program: bytes, flags: int) -> int:

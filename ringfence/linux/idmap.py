@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from ringfence.linux.filedescriptor import FileDescriptor
 
 _MAXIMUM = 2**32 - 1  # (uid_t) -1 is no id
 
@@ -93,6 +96,42 @@ def to_container(mappings: Iterable[IdMapping], host_id: int) -> int | None:
         if 0 <= host_id - mapping.host_id < mapping.size:
             return mapping.container_id + host_id - mapping.host_id
     return None
+
+
+def reverse(mappings: Iterable[IdMapping]) -> list[IdMapping]:
+    """The mappings by which the ids outside become those inside."""
+    return [IdMapping(mapping.host_id, mapping.container_id, mapping.size) for mapping in mappings]
+
+
+def user_namespace(uids: Iterable[IdMapping], gids: Iterable[IdMapping]) -> FileDescriptor:
+    """A new user namespace with these maps and no process in it, for an id-mapped mount; it lives by its descriptor.
+
+    Only a process can make one, and only one with a single thread: a child does, and waits until it is mapped.
+    """
+    from ringfence.linux import namespaces
+
+    made, ready = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        try:
+            namespaces.unshare(namespaces.Clone.NEWUSER)
+            os.write(made[1], b"+")
+            os.close(ready[1])
+            os.read(ready[0], 1)
+        finally:
+            os._exit(0)
+    try:
+        os.close(made[1])
+        if not os.read(made[0], 1):
+            raise OSError(errno.ENOSPC, "no user namespace can be made")
+        for file, mappings in (("uid_map", uids), ("gid_map", gids)):
+            with open(f"/proc/{child}/{file}", "w") as map:
+                map.write(format(mappings))
+        return namespaces.open(child, "user")
+    finally:
+        for descriptor in (made[0], *ready):
+            os.close(descriptor)
+        os.waitpid(child, 0)
 
 
 def subordinate(path: str, user: str, uid: int) -> list[IdRange]:

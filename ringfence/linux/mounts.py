@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KNOWN", "PROPAGATION", "FsMount", "FsOpen", "Mount", "MountAttr", "MountFlag", "MoveMount", "OpenTree",
     "ParsedOptions", "Umount", "attach_nowhere", "attributes", "fsconfig_create", "fsconfig_flag", "fsconfig_string",
-    "fsmount", "fsopen", "mount", "mount_setattr", "move_mount", "open_tree", "parse_options", "umount",
+    "fsmount", "fsopen", "id_mapped", "mount", "mount_setattr", "move_mount", "open_tree", "parse_options", "umount",
 ]  # fmt: skip
 
 AT_FDCWD = _libc.AT_FDCWD
@@ -171,6 +171,18 @@ def mount_setattr(
     """mount_setattr(2) on an open mount. `propagation` is one MountFlag; `userns` an open user namespace for IDMAP."""
     flags = OpenTree.EMPTY_PATH | OpenTree.RECURSIVE if recursive else OpenTree.EMPTY_PATH
     _libc.mount_setattr(descriptor, "", flags, set, clear, propagation, userns)
+
+
+def id_mapped(path: StrPath, userns: int) -> FileDescriptor:
+    """The directory `path` as a mount attached nowhere on which a file of id n on disk has the id that n is outside of
+    the user namespace `userns` (mount_setattr(2), MOUNT_ATTR_IDMAP). Its descriptor is an O_PATH one."""
+    tree = open_tree(path)
+    try:
+        mount_setattr(tree, MountAttr.IDMAP, userns=userns)
+    except OSError:
+        tree.close()
+        raise
+    return tree
 
 
 def attach_nowhere(mount: Mount) -> FileDescriptor:

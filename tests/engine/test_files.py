@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ringfence.engine import cp
-from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
+from ringfence.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from ringfence import Engine
@@ -61,13 +61,6 @@ def test_a_commit_is_an_image_with_the_changes_and_the_config(engine: Engine) ->
     assert not any(entry.startswith("HOSTNAME=") for entry in image["Config"]["Env"])
     assert (image["Author"], image["Comment"], image["Config"]["Labels"]) == ("me", "why", {"l": "v"})
     assert engine.run("mine:1", rm=True).stdout == b"kept\n"
-
-
-def test_ids_of_the_host_do_not_become_an_images(engine: Engine) -> None:
-    box = engine.create("host", ["true"], userns="auto")
-
-    with pytest.raises(Unsupported, match="--userns auto"):
-        engine.commit(box.id, "wrong:1")
 
 
 def test_a_running_container_goes_on_after_a_commit(engine: Engine) -> None:

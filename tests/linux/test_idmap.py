@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.errors import InvalidInput
-from ringfence.linux import idmap
+from ringfence.linux import fsids, idmap, mounts, namespaces
 from ringfence.linux.idmap import IdMapping, IdRange
+from tests import needs
 
 numbers = st.integers(0, 2**31)
 mappings = st.lists(st.builds(IdMapping, numbers, numbers, st.integers(1, 2**30)), max_size=5)
@@ -46,6 +48,36 @@ def test_ids_are_translated_both_ways() -> None:
     maps = [IdMapping(0, 1000, 1), IdMapping(1, 100000, 65535)]
     assert [idmap.to_host(maps, inside) for inside in (0, 1, 65535, 65536)] == [1000, 100000, 165534, None]
     assert [idmap.to_container(maps, outside) for outside in (1000, 100000, 0)] == [0, 1, None]
+
+
+def test_a_user_namespace_has_its_maps_and_no_process() -> None:
+    needs.root()
+    with idmap.user_namespace([IdMapping(0, 1000, 2)], [IdMapping(5, 7, 1)]) as userns:
+        assert namespaces.kind_of(userns) == "user"
+        assert os.stat(userns).st_ino not in {namespaces.inode(pid, "user") for pid in ("self", os.getppid())}
+
+
+def test_an_id_mapped_directory_shows_other_owners(tmp_path: Path) -> None:
+    needs.root()
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file"):
+        os.chown(path, 5000, 6000)
+    maps = idmap.reverse([IdMapping(0, 5000, 2)]), idmap.reverse([IdMapping(0, 6000, 2)])
+    with idmap.user_namespace(*maps) as userns, mounts.id_mapped(tmp_path, userns) as tree:
+        status = os.stat("file", dir_fd=tree)
+        assert (status.st_uid, status.st_gid) == (0, 0)
+
+
+def test_files_are_made_as_somebody_else_with_our_capabilities(tmp_path: Path) -> None:
+    needs.root()
+    tmp_path.chmod(0o700)  # theirs not to enter, but for our capabilities
+
+    fsids.as_owner(5000, 6000, (tmp_path / "file").touch)
+
+    (tmp_path / "after").touch()
+    status = (tmp_path / "file").stat()
+    assert (status.st_uid, status.st_gid) == (5000, 6000)
+    assert (tmp_path / "after").stat().st_uid == 0
 
 
 def test_subordinate_ids_are_listed_by_name_or_number(tmp_path: Path) -> None:
