@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringfence.engine import document, events, repair, root, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
+from ringfence.engine.spec_mounts import MADE
 from ringfence.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Any:
             engine.runtime.pause(record.id)
         try:
             with root.written(engine, record) as upper, root.base(engine, record) or nullcontext() as below:
-                write_diff(upper.path, below.fileno() if below else None, file, engine.snapshots.whiteouts)
+                write_diff(upper.path, below and below.fileno(), file, engine.snapshots.whiteouts, MADE)
         finally:
             if freeze:
                 engine.runtime.resume(record.id)

@@ -32,6 +32,9 @@ CGROUP = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
 SYS_WRITABLE = {**SYS, "options": _GUARDED}
 CGROUP_WRITABLE = {**CGROUP, "options": _GUARDED}
 
+MADE = ("/dev", "/proc", "/sys", *(f"/etc/{name}" for name in ETC_FILES))
+"""Mount points that every container has, whether its image does or not: making them is no change of the container's."""
+
 MASKED = ["/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
           "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
           "/sys/devices/virtual/powercap"]  # fmt: skip

@@ -18,7 +18,7 @@ from ringfence.layers.tree import TreeWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import Literal
 
     from ringfence.layers.apply import Whiteouts
@@ -41,29 +41,34 @@ class Change:
         return f"Change({self.kind!r}, {self.path!r})"
 
 
-def changes(upper: int | str, lower: int | str | None, whiteouts: Whiteouts = "overlay") -> list[Change]:
+def changes(upper: int | str, lower: int | str | None, whiteouts: Whiteouts = "overlay",
+            mount_points: Collection[str] = ()) -> list[Change]:  # fmt: skip
     """The changes in the order of their paths.
 
     `upper` and `lower` are directories, by path or descriptor: the snapshot's upper directory and the merged view of
     what it was made from (None: nothing). `whiteouts` is the snapshotter's: with "remove", `upper` is the whole tree.
-    A deleted directory stands for all that was in it; the directories above a change count as changed.
+    A deleted directory stands for all that was in it; the directories above a change count as changed. What was made
+    at one of `mount_points` only to mount on it is no change: nothing is in it.
     """
     below = Lower([] if lower is None else [f"/proc/self/fd/{lower}" if isinstance(lower, int) else lower])
     with open_root(upper) as root:
         try:
             found = _compare(root, below) if whiteouts == "remove" else _read_upper(root, below, whiteouts)
+            for path in sorted(map(os.fsencode, mount_points), reverse=True):  # the deeper ones first
+                _forget_mount_point(found, path, root, below)
         finally:
             below.close()
     return [Change(found[path], path) for path in sorted(found)]
 
 
-def write_diff(upper: int | str, lower: int | str | None, out: Sink, whiteouts: Whiteouts = "overlay") -> str:
+def write_diff(upper: int | str, lower: int | str | None, out: Sink, whiteouts: Whiteouts = "overlay",
+               mount_points: Collection[str] = ()) -> str:  # fmt: skip
     """Write the changes to `out` as an uncompressed layer and return its diff ID: the same tree is the same bytes."""
     writer = TreeWriter(TarWriter(out))
     with open_root(upper) as root:
         climber = Climber(root)
         try:
-            for change in changes(upper, lower, whiteouts):
+            for change in changes(upper, lower, whiteouts, mount_points):
                 directory, _, name = os.fsencode(change.path).rpartition(b"/")
                 if change.kind == "D":
                     writer.tar.add(Member((directory + b"/.wh." + name)[1:]))
@@ -111,6 +116,35 @@ def _compare(root: Directory, lower: Lower) -> dict[bytes, Kind]:
         while path := path.rpartition(b"/")[0]:
             found.setdefault(path, "C")
     return found
+
+
+def _forget_mount_point(found: dict[bytes, Kind], path: bytes, root: Directory, lower: Lower) -> None:
+    """Drop an added path if nothing is in it, and the directories above it that tell of nothing else by then."""
+    climber = Climber(root)
+    try:
+        while found.get(path, "D") != "D" and not any(other.startswith(path + b"/") for other in found):
+            above, _, name = path.rpartition(b"/")
+            parent = climber.reach(above)
+            if parent is None:  # it is being changed
+                return
+            with parent:
+                try:
+                    status = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+                except FileNotFoundError:
+                    return
+            if not _tells_nothing(status, lower.stat(path)):
+                return
+            del found[path]
+            path = above
+    finally:
+        climber.close()
+
+
+def _tells_nothing(status: os.stat_result, before: os.stat_result | None) -> bool:
+    """Whether an inode is an empty file or, its content apart, a directory that is as it was."""
+    if before is None:
+        return stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and not status.st_size)
+    return stat.S_ISDIR(status.st_mode) and not _differs(status, before)
 
 
 def _deleted(directory: Directory, lower: Lower) -> Iterator[tuple[bytes, Kind]]:

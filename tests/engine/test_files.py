@@ -42,6 +42,21 @@ def test_a_container_that_wrote_nothing_has_no_diff(engine: Engine) -> None:
     assert engine.diff(result.id) == []
 
 
+def test_the_mount_points_of_volumes_are_changes_and_those_of_every_container_are_none(engine: Engine) -> None:
+    """As dockerd 20.10 answered, of the same flags."""
+    script = "echo 1 >/deep/file; echo 2 >>/etc/hosts"
+    made = engine.run("host", ["sh", "-c", script], volume=["data:/deep/volume"], tmpfs=["/tmpfs"])
+    assert [change["Path"] for change in engine.diff(made.id)] == ["/deep", "/deep/file", "/deep/volume", "/tmpfs"]
+
+
+def test_a_committed_layer_has_nothing_that_the_runtime_made(engine: Engine) -> None:
+    made = engine.run("host", ["touch", "/srv/kept"])
+    image = engine.commit(made.id, "mine:1")
+    layer = engine.content.read(engine.image_store.get(image).layers[-1].digest)
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        assert archive.getnames() == ["srv", "srv/kept"]
+
+
 def test_an_export_is_the_whole_tree_as_the_container_left_it(engine: Engine, written: Container) -> None:
     output = io.BytesIO()
     engine.export(written.id, output)

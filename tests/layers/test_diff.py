@@ -39,9 +39,9 @@ class Box:
         with attach_nowhere(self.snapshotter.mounts("box")[0]) as fd:
             what(Path(fd.path))
 
-    def changes(self) -> list[str]:
+    def changes(self, mount_points: tuple[str, ...] = ()) -> list[str]:
         with self._lower() as lower:
-            found = changes(self.snapshotter.upper("box"), lower, self.snapshotter.whiteouts)
+            found = changes(self.snapshotter.upper("box"), lower, self.snapshotter.whiteouts, mount_points)
         return [f"{change.kind} {change.path}" for change in found]
 
     def layer(self) -> bytes:
@@ -160,6 +160,29 @@ def test_the_layer_makes_the_same_tree_again(box: Box) -> None:
     for lines in (seen, again):
         del lines["."]  # its time: a layer has no entry for the root
     assert again == seen
+
+
+MOUNT_POINTS = ("/etc/hosts", "/new", "/new/deep/dir", "/opt", "/tool")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda root: (root / "etc/hosts").touch(), []),
+        (lambda root: (root / "etc/hosts").write_text("mine"), ["C /etc", "A /etc/hosts"]),
+        (lambda root: (root / "new/deep/dir").mkdir(parents=True), []),
+        (lambda root: (root / "new/other").mkdir(parents=True), ["A /new", "A /new/other"]),
+        (lambda root: [(root / "etc/hosts").touch(), (root / "etc").chmod(0o700)], ["C /etc"]),
+        (lambda root: [(root / "etc/hosts").touch(), (root / "etc/x").touch()], ["C /etc", "A /etc/x"]),
+        (lambda root: (root / "tool").write_text(""), ["C /tool"]),
+        (lambda root: shutil.rmtree(root / "opt"), ["D /opt"]),
+    ],
+)
+def test_what_was_made_to_be_mounted_on_is_no_change_unless_something_is_in_it(
+    box: Box, change: Callable[[Path], object], expected: list[str]
+) -> None:
+    box.change(change)
+    assert box.changes(MOUNT_POINTS) == expected
 
 
 def test_the_same_changes_are_the_same_bytes(box: Box) -> None:
