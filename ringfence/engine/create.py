@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ringfence.engine.options_mounts import MountRequest
     from ringfence.images.image import Image
 
-EMBEDDED = "host"
-"""The image that is made from this machine's own programs when it is first asked for."""
+EMBEDDED = {"host": False, "host:latest": False, "host:python": True}
+"""The images made from this machine's own programs, when first asked for and when these change; True: with Python."""
 ATTEMPTS = 8
 _CONFIGS: dict[str, dict[str, Any]] = {}
 """Image configs by image ID, which is their digest: read once in a process."""
@@ -94,18 +94,49 @@ def describe(image: Image, name: str, command: Sequence[str] | None, options: Op
 
 
 def find_image(engine: Engine, name: str, options: Options) -> Image:
-    """The image; the embedded one is made if it is not there. NotFound otherwise: there are no registries yet."""
+    """The image; an embedded one is made if it is not there. NotFound otherwise: there are no registries yet."""
     try:
         image = engine.image_store.get(name)
     except NotFound as error:
-        if name.removesuffix(":latest") != EMBEDDED or options.pull == "never":
+        if name not in EMBEDDED or options.pull == "never":
             raise NotFound(error.what, hint="registries are not built yet: load or import it, or use host") from None
         from ringfence.images import host
 
-        image = host.ensure(engine.image_store)
+        image = host.ensure(engine.image_store, python=EMBEDDED[name])
+    else:
+        if name in EMBEDDED and options.pull != "never":
+            image = _current(engine, image, python=EMBEDDED[name])
     if options.platform:
         _check_platform(image, name, options.platform)
     return image
+
+
+def _current(engine: Engine, image: Image, *, python: bool) -> Image:
+    """An embedded image as this machine's programs are now. The one of before goes when no container has it."""
+    from ringfence.images import host_inputs
+
+    data = engine.image_store.data_dir
+    if host_inputs.fresh(data, image.digest, python=python) or not host_inputs.made(data, image.digest, python=python):
+        return image
+    from ringfence.images import host
+
+    try:
+        renewed = host.ensure(engine.image_store, python=python)
+    except (NotFound, OSError):  # in the midst of an upgrade, or on a full disk: the one that is there is whole
+        return image
+    if renewed.digest != image.digest:
+        _remove_unused(engine, image.id)
+    return renewed
+
+
+def _remove_unused(engine: Engine, id: str) -> None:
+    from ringfence.engine import images
+
+    try:
+        if not engine.image_store.get(id).names:
+            images.rmi(engine, id, force=False)
+    except Conflict:
+        return  # its containers go on
 
 
 def _command(command: Sequence[str] | None) -> Sequence[str]:

@@ -6,12 +6,12 @@ the files' content under fixed owners, modes and times.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
 
 from ringfence.errors import NotFound
+from ringfence.images import host_inputs
 from ringfence.images.elf import Linker
 from ringfence.layers.tar import DIRECTORY, LINK, SYMLINK, Member
 from ringfence.layers.tar_writer import TarWriter
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from ringfence.images.host_inputs import Inputs
     from ringfence.images.image import Image
     from ringfence.images.store import ImageStore
-
-    Inputs = list[tuple[str, list[int] | None]]
 
 NAME = "docker.io/library/host:latest"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,9 +83,8 @@ def ensure(store: ImageStore, *, python: bool = False) -> Image:
     lacks even a shell, or a library that one of its programs needs.
     """
     name = NAME.replace(":latest", ":python") if python else NAME
-    record = os.path.join(store.data_dir, "host-python.json" if python else "host.json")
     image = store.named(name)
-    if image is not None and _unchanged(record, image.digest):
+    if image is not None and host_inputs.unchanged(store.data_dir, image.digest, python=python):
         return image
     contents = Contents(python=python)
     with store.content.lease():
@@ -98,7 +96,8 @@ def ensure(store: ImageStore, *, python: bool = False) -> Image:
             ))
         ])  # fmt: skip
         image = store.put(Descriptor(OCI_MANIFEST, manifest.digest, manifest.size), [name])
-    _remember(record, image.digest, contents.inputs)
+    inputs = [*contents.inputs, (__file__, host_inputs.state(__file__))]  # what is put in, and how, is decided here
+    host_inputs.remember(store.data_dir, image.digest, inputs, python=python)
     return image
 
 
@@ -210,7 +209,7 @@ class Contents:
 
     def _input(self, path: str) -> bool:
         """Note a file that decides what the image holds; False if it is not there."""
-        state = _state(path)
+        state = host_inputs.state(path)
         self.inputs.append((path, state))
         if state is not None:
             self.newest = max(self.newest, state[1] // 10**9)
@@ -237,15 +236,6 @@ class _Pieces:
         return pieces
 
 
-def _state(path: str) -> list[int] | None:
-    """What changes when a file's content does: size, time and inode; None if there is no such file."""
-    try:
-        status = os.stat(path)
-    except OSError:  # absent, or not for us to see
-        return None
-    return [status.st_size, status.st_mtime_ns, status.st_ino] if stat.S_ISREG(status.st_mode) else None
-
-
 def _merged(path: str) -> str:
     """The place in the image: as here, but with /bin, /sbin and /lib* in /usr, as distributions have it by now."""
     path = path.lstrip("/")
@@ -257,21 +247,3 @@ def _starts_here(path: str) -> bool:
     with open(path, "rb") as file:
         line = file.readline(256)
     return not line.startswith(b"#!") or line[2:].split()[:1] in ([b"/bin/sh"], [b"/bin/bash"])
-
-
-def _unchanged(record: str, digest: str) -> bool:
-    """Whether `record` is of this image and all its inputs are as they were."""
-    try:
-        with open(record, "rb") as file:
-            known = json.load(file)
-        return known["image"] == digest and all(_state(path) == state for path, state in known["inputs"])
-    except (FileNotFoundError, ValueError, LookupError, TypeError):
-        return False  # never made, or not by this version
-
-
-def _remember(record: str, digest: str, inputs: Inputs) -> None:
-    code = [(path, _state(path)) for path in (__file__,)]  # what is put in, and how, is decided here
-    temporary = f"{record}.{os.getpid()}"
-    with open(temporary, "w") as file:
-        json.dump({"image": digest, "inputs": inputs + code}, file)
-    os.rename(temporary, record)
