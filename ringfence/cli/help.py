@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ringfence.cli import main, verbs
+from ringfence.commandline.help import WIDTH, flags, terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from ringfence.cli.parser import Flag
     from ringfence.cli.verb import Verb
-
-WIDTH = 100  # where the text does not go to a terminal
 
 
 def text(name: str, verb: Verb | None, width: int = 0) -> str:
     """The help of the verb (with its group, as typed), of a group, or of the program."""
-    width = width or _terminal_width()
+    width = width or terminal_width()
     words = name.split(" ")
     if verb is not None:
         usage = f"Usage:  {name} {verb.usage}\n\n{verb.summary}\n"
@@ -46,45 +43,6 @@ def _program(name: str, width: int) -> str:
 def _commands(summaries: Mapping[str, str]) -> str:
     widest = max(map(len, summaries))
     return "".join(f"  {word:{widest}}   {summary}\n" for word, summary in summaries.items())
-
-
-def flags(table: Sequence[Flag], width: int) -> str:
-    """One line, or more, for each flag, by name."""
-    shown = [flag for flag in sorted(table, key=lambda flag: flag.name) if not flag.hidden]
-    heads = [_head(flag) for flag in shown]
-    margin = max(map(len, heads)) + 3
-    out = ""
-    for flag, head in zip(shown, heads, strict=True):
-        doc = flag.doc[:1].upper() + flag.doc[1:]
-        if flag.default not in (None, False, ""):
-            doc += f" (default {'true' if flag.default is True else flag.default})"
-        lines = list(_wrapped(doc, max(width - margin, 30)))
-        out += head.ljust(margin) + lines[0] + "\n"
-        out += "".join(" " * margin + line + "\n" for line in lines[1:])
-    return out
-
-
-def _head(flag: Flag) -> str:
-    short = f"-{flag.short}, " if flag.short else "    "
-    return f"  {short}--{flag.name} {flag.metavar}".rstrip()
-
-
-def _wrapped(doc: str, width: int) -> Iterator[str]:
-    line = ""
-    for word in doc.split(" "):
-        if line and len(line) + 1 + len(word) > width:
-            yield line
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
-
-
-def _terminal_width() -> int:
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH
-    except (OSError, ValueError):
-        return WIDTH
 
 
 def manual() -> str:

@@ -80,7 +80,7 @@ def open_existing(plan: Plan, facts: Facts) -> int:
     """The slot of the v2 directory that clone3 places the process into, or -1 where there is none."""
     if facts.driver is None or not facts.cgroup:
         return -1
-    directory = facts.driver.joins(facts.cgroup)[1]
+    directory = facts.driver.joins(facts.cgroup, facts.subgroups)[1]
     if directory is None:
         return -1
     slot = plan.slot("cgroup")
@@ -92,7 +92,7 @@ def join(plan: Plan, facts: Facts) -> None:
     """The process enters the v1 hierarchies itself."""
     if facts.driver is None or not facts.cgroup:
         return
-    for tasks in facts.driver.joins(facts.cgroup)[0]:
+    for tasks in facts.driver.joins(facts.cgroup, facts.subgroups)[0]:
         plan.container("JOIN_CGROUP", tasks, reason="before the cgroup namespace, so that its root is this cgroup")
 
 

@@ -82,7 +82,8 @@ def before_namespaces(plan: Plan, process: dict[str, Any]) -> None:
 
 def attributes(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
     """What the process inherits but its identity: keyring, limits, scheduling, file mode mask, stdio."""
-    plan.container("KEYRING", f"_ses.{facts.id}", reason="keys of others are out of reach (keyrings(7))")
+    if facts.keyring:
+        plan.container("KEYRING", f"_ses.{facts.id}", reason="keys of others are out of reach (keyrings(7))")
     for limit in process.get("rlimits") or []:
         number = RLIMITS.get(limit["type"].removeprefix("RLIMIT_"))
         if number is None:

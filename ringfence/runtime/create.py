@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, processes
@@ -48,6 +49,9 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
     directory = state.claim(root, launch.id)
     plan = mover = None
     try:
+        if launch.environment and spec.get("process"):
+            process = spec["process"]
+            spec = {**spec, "process": {**process, "env": [*(process.get("env") or []), *launch.environment]}}
         facts = _facts(root, directory, launch, wait, len(preserve))
         _require_unused(facts)
         plan = compile_container(spec, facts)
@@ -181,6 +185,7 @@ def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int)
         preserve=preserve,
         delegate=_delegated(driver),
         hide=_kernel_mounts() if launch.no_pivot else None,
+        keyring=launch.keyring,
         **rare(launch.spec, launch.spec.get("process") or {}, launch.id),
     )
 
@@ -233,6 +238,7 @@ def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
         "id": launch.id,
         "bundle": facts.bundle,
         "cgroup": facts.cgroup,
+        "created": time.time_ns(),
         "creator": [own, processes.start_time(own)],
         **({"found_cgroup": True} if facts.found_cgroup else {}),
         **({"resctrl": _resctrl(launch.spec, facts)} if facts.resctrl is not None else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from ringfence.errors import Conflict
 from ringfence.linux import cgroups, namespaces, processes
@@ -32,6 +33,7 @@ def exec(
     privileged: bool = False,
     preserve: Sequence[int] = (),
     frozen: bool = False,
+    subgroups: Mapping[str, str] | None = None,
 ) -> Executed:
     """Execute `process` (runtime-spec) in the container; with `privileged` without the container's seccomp filter.
 
@@ -59,6 +61,7 @@ def exec(
             preserve=len(preserve),
             namespaces=foreign_namespaces(record, first),
             **rare({}, wanted, record.id),
+            subgroups=subgroups,
         )
         plan = compile_exec(wanted, facts)
         encoded = plan.encode(
@@ -86,6 +89,12 @@ def _listener(record: State) -> Listener | None:
 
     bundle = str(record.document["bundle"])
     return listener.listener(profile, compile_hooks.state(record.spec, record.id, bundle, RUNNING, record.pid))
+
+
+def abandon(executed: Executed) -> None:
+    """End a process whose caller could not be told of it; it is a child of ours or of nobody who waits for it."""
+    os.kill(executed.pid, signal.SIGKILL)
+    executed.control.close()
 
 
 def foreign_namespaces(record: State, first: int) -> list[tuple[str, str]]:

@@ -19,10 +19,11 @@ class Facts:
     id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: its confinement, ""
     means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
     spec's root.path. `wait`: stop before the program until `start`. `rootless`: no privilege in the initial user
-    namespace. `namespaces`: for an exec, (kind, path) of what is to be joined. `found_cgroup`: the cgroup was there
-    before, made by somebody else. `delegate`: the files that belong to a cgroup's owner (cgroups(7)). `hide`: to change
-    the root without pivot_root, the host's mount points that must go; None: with pivot_root. For the others see
-    rare_facts.py.
+    namespace. `keyring`: see Launch. For an exec: `namespaces`, (kind, path) of what is to be joined, and `subgroups`,
+    controller → path of an existing cgroup below the container's ("" is every controller). `found_cgroup`: the cgroup
+    was there before, made by somebody else. `delegate`: the files that belong to a cgroup's owner (cgroups(7)). `hide`:
+    to change the root without pivot_root, the host's mount points that must go; None: with pivot_root. For the others
+    see rare_facts.py.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Facts:
         "found_cgroup",
         "hide",
         "id",
+        "keyring",
         "labels",
         "monitoring",
         "namespaces",
@@ -44,6 +46,7 @@ class Facts:
         "seccomp",
         "seccomp_flags",
         "state",
+        "subgroups",
         "volatile",
         "wait",
     )
@@ -64,7 +67,9 @@ class Facts:
         wait: bool = False,
         rootless: bool = False,
         preserve: int = 0,
+        keyring: bool = True,
         namespaces: Sequence[tuple[str, str]] = (),
+        subgroups: Mapping[str, str] | None = None,
         found_cgroup: bool = False,
         delegate: Sequence[str] = (),
         hide: Sequence[str] | None = None,
@@ -85,7 +90,9 @@ class Facts:
         self.wait = wait
         self.rootless = rootless
         self.preserve = preserve
+        self.keyring = keyring
         self.namespaces = list(namespaces)
+        self.subgroups = subgroups or {}
         self.found_cgroup = found_cgroup
         self.delegate = delegate
         self.hide = hide

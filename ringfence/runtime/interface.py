@@ -80,12 +80,15 @@ class Launch:
 
     `root` are the mounts of the root filesystem, as a snapshotter returned them (one overlay or one bind); empty: the
     spec's own root.path below `bundle`. `volatile`: the container goes away at exit, so its overlay need not sync.
-    `no_pivot`: change the root by chroot, where pivot_root cannot be (in an initramfs).
+    `no_pivot`: change the root by chroot, where pivot_root cannot be (in an initramfs). `environment` is for the
+    program alone, and not for what is executed beside it later. Without `keyring` it stays in our session keyring.
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
     (operation number, errno) makes that operation fail, (number, -signal) kills the executor there.
     """
 
-    __slots__ = ("bundle", "fault", "id", "monitoring", "no_pivot", "root", "spec", "volatile")
+    __slots__ = (
+        *("bundle", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root", "spec", "volatile"),
+    )
 
     def __init__(
         self,
@@ -97,6 +100,8 @@ class Launch:
         monitoring: Monitoring | None = None,
         volatile: bool = False,
         no_pivot: bool = False,
+        environment: Sequence[str] = (),
+        keyring: bool = True,
         fault: tuple[int, int] = (-1, 0),
     ) -> None:
         self.id = id
@@ -106,6 +111,8 @@ class Launch:
         self.monitoring = monitoring
         self.volatile = volatile
         self.no_pivot = no_pivot
+        self.environment = list(environment)
+        self.keyring = keyring
         self.fault = fault
 
 

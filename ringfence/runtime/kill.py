@@ -8,6 +8,7 @@ import signal as signals
 from ringfence.errors import Conflict
 from ringfence.linux import processes
 from ringfence.runtime.compile_namespaces import requested
+from ringfence.runtime.state import ALLOWED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,16 +22,26 @@ def kill(record: State, signal: int, driver: CgroupDriver, *, all: bool = False)
     In another's pid namespace the kernel does not end the others with the first process: SIGKILL goes to them all.
     """
     if signal == signals.SIGKILL and not all and requested(record.spec).get("pid") != "":
-        record.require("kill")
+        _require_running(record)
         all = True
     if all and driver.exists(record.cgroup) and driver.processes(record.cgroup):
         driver.kill(record.cgroup, signal)
     else:
-        record.require("kill")
+        _require_running(record)
         if not send(record.pid, signal, record.begun):
-            raise Conflict(f"cannot kill container {record.id}: it is stopped")
+            raise _stopped(record)
     if signal == signals.SIGKILL and driver.exists(record.cgroup) and driver.frozen(record.cgroup):
         driver.thaw(record.cgroup)
+
+
+def _require_running(record: State) -> None:
+    if record.status() not in ALLOWED["kill"]:
+        raise _stopped(record)
+
+
+def _stopped(record: State) -> Conflict:
+    """The hint is for containerd, which knows by these words, all it gets, that the container has ended by itself."""
+    return Conflict(f"cannot kill container {record.id}: it is stopped", hint="container not running")
 
 
 def send(pid: int, signal: int, begun: int) -> bool:

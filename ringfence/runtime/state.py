@@ -29,7 +29,7 @@ ALLOWED = {
     "delete": (STOPPED, CREATING),
     "pause": (RUNNING,),
     "resume": (PAUSED,),
-    "exec": (RUNNING,),
+    "exec": (CREATED, RUNNING),
     "update": (CREATED, RUNNING, PAUSED),
 }
 _CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
@@ -54,6 +54,11 @@ class State:
         """The spec as it was at create."""
         spec: dict[str, Any] = self.document["spec"]
         return spec
+
+    @property
+    def created(self) -> int:
+        """When it was created, in nanoseconds since 1970."""
+        return int(self.document["created"])
 
     @property
     def cgroup(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.errors import Unsupported
+from ringfence.errors import InvalidInput, Unsupported
 from ringfence.linux.cgroups.fields import Fields
 from ringfence.linux.cgroups.layout import layout as machine_layout
 from ringfence.linux.cgroups.places import Places
@@ -111,13 +111,24 @@ class CgroupDriver:
 
         return tree.path, bpf.device_program(rules)
 
-    def joins(self, cgroup: str) -> tuple[list[str], str | None]:
+    def joins(self, cgroup: str, below: Mapping[str, str] | None = None) -> tuple[list[str], str | None]:
         """The v1 `tasks` files into which a process writes "0" to join, and the v2 directory for CLONE_INTO_CGROUP.
 
         Writing another's pid into cgroup.procs would wait for an RCU grace period: 7 to 10 ms on an idle machine.
+        `below`: controller → path of a cgroup below this one that is to be joined instead; "" is every hierarchy.
         """
-        tree = self._places.v2(cgroup)
-        return [f"{group.path}/tasks" for group in self._places.v1(cgroup)], None if tree is None else tree.path
+        tasks: list[str] = []
+        tree: str | None = None
+        unknown = set(below or {}) - {"", *(name for one in self._layout.hierarchies for name in _names(one))}
+        if unknown:
+            raise InvalidInput(f"no cgroup controller {sorted(unknown)[0]} is mounted on this machine")
+        for hierarchy in self._layout.hierarchies:
+            path = self._places.levels(hierarchy, cgroup + _below(hierarchy, below or {}))[-1].path
+            if hierarchy.version == 1:
+                tasks.append(f"{path}/tasks")
+            else:
+                tree = path
+        return tasks, tree
 
     def oom_file(self, cgroup: str) -> tuple[str, str]:
         """The file that counts OOM kills, and the key of that line; two empty strings without a memory controller."""
@@ -227,6 +238,15 @@ class CgroupDriver:
             destination,
             [*options, *(hierarchy.controllers or ("none", f"name={hierarchy.name}"))],
         )
+
+
+def _below(hierarchy: Hierarchy, below: Mapping[str, str]) -> str:
+    return next((f"/{below[name]}" for name in ("", *_names(hierarchy)) if name in below), "")
+
+
+def _names(hierarchy: Hierarchy) -> list[str]:
+    """What a hierarchy is called by in /proc/PID/cgroup: its controllers, or its name."""
+    return [*hierarchy.controllers, *([f"name={hierarchy.name}"] if hierarchy.name else [])]
 
 
 def _controllers(resources: Fields) -> Iterator[tuple[str, str, Compute, Compute]]:

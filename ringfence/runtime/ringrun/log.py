@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-def entry(message: str, dumps: Callable[[object], str] | None) -> str:
-    """The line for an error; `dumps` makes it JSON."""
+def entry(level: str, message: str, form: str) -> str:
+    """The line, with its end, as "text" or "json"."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if dumps is not None:
-        return dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
-    quoted = message.replace("\\", "\\\\").replace('"', '\\"')
-    return f'time="{stamp}" level=error msg="{quoted}"\n'
+    if form == "json":
+        import json
+
+        return json.dumps({"level": level, "msg": message, "time": stamp}) + "\n"
+    quoted = message.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'time="{stamp}" level={level} msg="{quoted}"\n'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 
 from ringfence.linux import _libc
 from ringfence.linux.terminal import RawMode, set_window_size, window_size
@@ -24,17 +23,16 @@ def become_subreaper() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def send_master(path: str, master: int) -> None:
-    """Give the terminal's master to whoever listens on --console-socket (runc's docs/terminals.md)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(path)
-        socket.send_fds(connection, [b"/dev/ptmx"], [master])
-    os.close(master)
+def attend(executed: Executed, *, reap_others: bool = True) -> int:
+    """Pass signals on and wait for the process; with a terminal copy between it and ours. Its exit status.
 
-
-def attend(executed: Executed) -> int:
-    """Pass signals on and wait for the process; with a terminal copy between it and ours. Its exit status."""
+    Without `reap_others` its orphans go to whoever reaps for our own parents; it itself is our child already.
+    """
+    while executed.control.recv(1):
+        continue  # the helper ends, and so hands the process over to us
     executed.control.close()
+    if not reap_others:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0)
     forwarded = [number for number in signal.valid_signals() if number not in _NOT_FORWARDED and number < 32]
     for number in forwarded:
         signal.signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it

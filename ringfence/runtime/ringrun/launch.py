@@ -1,0 +1,58 @@
+"""What `create` and `run` have in common: their flags, and the way from a bundle to a container."""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.commandline import Flag
+from ringfence.oci import runtime_spec
+from ringfence.runtime import create
+from ringfence.runtime.interface import Launch
+from ringfence.runtime.ringrun import handover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.runtime.execute import Executed
+    from ringfence.runtime.ringrun.verb import Call
+
+FLAGS = (
+    Flag("bundle", "directory of the spec", "b", kind="value", default=".", metavar="DIRECTORY"),
+    Flag("config", "another name for config.json, below the bundle", "f", kind="value", default="config.json",
+         metavar="FILE"),
+    Flag("no-new-keyring", "stay in the session keyring of the caller"),
+    Flag("no-pivot", "move the root filesystem to / instead of pivot_root, which an initramfs refuses"),
+    Flag("no-subreaper", "leave orphans of the container to others"),
+    *handover.FLAGS,
+)  # fmt: skip
+
+
+def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
+    """Create the container, and unless `wait` execute its program; `stays`: we wait for its end."""
+    bundle = os.path.abspath(call.flags.text("bundle"))
+    spec = runtime_spec.load(os.path.join(bundle, call.flags.text("config")))
+    process = spec.get("process")
+    handover.check_console(call, isinstance(process, dict) and bool(process.get("terminal")), not stays)
+    activated = handover.activated()
+    preserve = handover.preserved(call, activated)
+    wanted = Launch(
+        call.id,
+        spec,
+        bundle,
+        environment=[f"LISTEN_FDS={activated}", "LISTEN_PID=1"] if activated else [],
+        keyring=not call.flags.on("no-new-keyring"),
+        no_pivot=call.flags.on("no-pivot"),
+    )
+    executed = create.create(call.root, wanted, wait=wait, preserve=preserve)
+    try:
+        handover.give(call, executed)
+    except BaseException:  # nobody would know of it
+        destroy(call)
+        raise
+    return executed
+
+
+def destroy(call: Call) -> None:
+    """Delete the container in whatever state it is."""
+    from ringfence.runtime import delete
+
+    call.warn(delete.delete(call.record(), call.driver(), force=True))
