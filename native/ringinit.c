@@ -101,7 +101,7 @@ enum operation {
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
     DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
-    WRITE_TO, NETDEVICES, MONITOR, EXEC, OPERATIONS
+    WRITE_TO, NETDEVICES, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
 };
 enum actor { RUNTIME, CONTAINER };
 enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
@@ -117,7 +117,7 @@ static int *slot;                     /* as many as operations: each slot is fil
 static int root_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -1, -1 };
 static pid_t child = -1;
 static int child_pidfd = -1;
-static const char **made_cgroups, *made_files[FILES];
+static const char **made_cgroups, *made_files[FILES], **cleanup_args, **cleanup_env;
 static int made_cgroup_count, made_file_count;
 static char program[PATH_MAX];
 static const char *home;              /* NULL: the environment has its own */
@@ -199,13 +199,15 @@ static void remove_cgroups(void) {
     }
 }
 
+static void clean_up(void);
+
 /* The runtime actor's way out: kill what was cloned and remove what was made; the report goes last, when nothing is left. */
 static void undo(void) {
     if (child > 0) {
         kill(child, SIGKILL);
         while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {}
     }
-    remove_cgroups();
+    clean_up();
     while (made_file_count) unlink(made_files[--made_file_count]);
 }
 
@@ -847,22 +849,30 @@ static void await_network(void) {
     if (status) fail_as(EINTR, "the network namespace's maker was killed");
 }
 
+/* With STDIO_PIPES: the process's ends in `inner`, the monitor's in `pipes`. */
+static void open_pipes(void) {
+    for (int i = 0; i < 3 && head.stdio == STDIO_PIPES; i++) {
+        int ends[2];
+        if (i == 0 && !head.stdin_open) {
+            if ((inner[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) fail("/dev/null");
+            continue;
+        }
+        if (pipe2(ends, O_CLOEXEC)) fail("pipe");
+        pipes[i] = i ? ends[0] : ends[1], inner[i] = i ? ends[1] : ends[0];
+    }
+}
+
+static void close_inner(void) {
+    for (int i = 0; i < 3; i++) if (inner[i] >= 0) close(inner[i]), inner[i] = -1;
+}
+
 static void op_clone(void) {
     await_network();
     int64_t flags = number(), cgroup = number(), pid_ns = number(), time_ns = number();
     const char *offsets = string();
     int pair[2], own_pid = -1, own_time = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) fail("socketpair");
-    if (head.stdio == STDIO_PIPES)
-        for (int i = 0; i < 3; i++) {
-            int ends[2];
-            if (i == 0 && !head.stdin_open) {
-                if ((inner[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) fail("/dev/null");
-                continue;
-            }
-            if (pipe2(ends, O_CLOEXEC)) fail("pipe");
-            pipes[i] = i ? ends[0] : ends[1], inner[i] = i ? ends[1] : ends[0];
-        }
+    open_pipes();
     if (pid_ns >= 0 && ((own_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC)) < 0 || setns(slot[pid_ns], CLONE_NEWPID))) fail("join the pid namespace");
     if (time_ns >= 0 || flags & NEWTIME) {
         if ((own_time = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC)) < 0) fail("/proc/self/ns/time");
@@ -885,7 +895,7 @@ static void op_clone(void) {
     }
     child = pid, child_pidfd = pidfd, turn_fd = pair[0];
     close(pair[1]);
-    for (int i = 0; i < 3; i++) if (inner[i] >= 0) close(inner[i]);
+    close_inner();
     if (own_pid >= 0 && setns(own_pid, CLONE_NEWPID)) fail("return to the own pid namespace");
     if (own_time >= 0 && setns(own_time, NEWTIME)) fail("return to the own time namespace");
     if (own_pid >= 0) close(own_pid);
@@ -972,7 +982,7 @@ static void op_cgroup_devices(void) {
 
 /* A socket that listens at `path`, for its owner only. Its directory is named by a descriptor: an address holds 107
  * bytes (unix(7)), and a container's id alone has 64. */
-static int listen_at(const char *path, int flags) {
+static int listen_at(const char *path, int type) {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     char directory[PATH_MAX];
     const char *name = strrchr(path, '/');
@@ -983,7 +993,7 @@ static int listen_at(const char *path, int flags) {
     if (snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d%s", dir, name) >= (int)sizeof address.sun_path)
         fail_as(ENAMETOOLONG, "socket %s", path);
     unlink(path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0 || fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16))
         fail("listen on %s", path);
     close(dir);
@@ -993,7 +1003,7 @@ static int listen_at(const char *path, int flags) {
 
 static void op_listen(void) {
     int64_t index = number();
-    slot[index] = listen_at(string(), 0);
+    slot[index] = listen_at(string(), SOCK_SEQPACKET);
 }
 
 static void write_atomically(const char *path, const char *data, size_t size) {
@@ -1109,6 +1119,75 @@ static void op_loopback(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ioctl(fd, 0x8914 /* SIOCSIFFLAGS */, &request)) fail("bring lo up");
     close(fd);
+}
+
+/* ---- operations: another OCI runtime, by its command line -------------------------------------------------------------- */
+
+/* A command with these standard streams. It does not outlive us, but what it starts does, and becomes our child. */
+static pid_t spawn(const char *directory, const char **args, const char **env, const int streams[3]) {
+    pid_t us = getpid(), pid = fork();
+    if (pid) return pid;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != us) _exit(1);
+    for (int i = 0; i < 3; i++) dup2(streams[i], i);
+    reset_signals();
+    umask(original_umask);
+    syscall(NR_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    if (!chdir(directory)) execve(args[0], (char **)args, (char **)env);
+    dprintf(2, "cannot execute %s: %s\n", args[0], strerror(errno));
+    _exit(127);
+}
+
+/* What CLEANUP named, once: the runtime that made the container removes what it made. Nothing is left to tell of a failure. */
+static void clean_up(void) {
+    int null = cleanup_args ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1, streams[3] = { null, null, null };
+    pid_t pid = null < 0 ? -1 : spawn("/", cleanup_args, cleanup_env, streams);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    if (null >= 0) close(null);
+    cleanup_args = NULL;
+    remove_cgroups();
+}
+
+/* The terminal's master, which the runtime sends as soon as it has made the terminal (runtime-spec, --console-socket). */
+static void receive_terminal(int listener, int pidfd) {
+    struct pollfd p[] = { { listener, POLLIN, 0 }, { pidfd, POLLIN, 0 } };
+    char name[256];
+    while (poll(p, 2, -1) < 0 && errno == EINTR) {}
+    int connection = p[0].revents ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+    if (connection >= 0) (void)receive_descriptor(connection, name, sizeof name, &pty), close(connection);
+    close(listener);
+}
+
+/* A command of the runtime's, to its end. With a `pid_file` it starts a process that gets our streams and becomes our
+ * child, since we are its subreaper. What it says on standard error is the reason of its failure. */
+static void op_command(void) {
+    const char *directory = string(), **args = strings(NULL), **env = strings(NULL), *pid_file = string(), *console = string();
+    char said[700] = "";
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), reason = (int)syscall(SYS_memfd_create, "stderr", 1u /* MFD_CLOEXEC */);
+    int listener = *console ? listen_at(console, SOCK_STREAM) : -1, status = 0;
+    if (null < 0 || reason < 0) fail("streams for %s", args[0]);
+    if (*pid_file) open_pipes();
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int streams[3] = { inner[0] >= 0 ? inner[0] : null, inner[1] >= 0 ? inner[1] : null, inner[2] >= 0 ? inner[2] : reason };
+    pid_t pid = spawn(directory, args, env, streams);
+    int pidfd = pid < 0 ? -1 : (int)syscall(NR_pidfd_open, pid, 0);
+    if (pidfd < 0) fail("start %s", args[0]);
+    close_inner();
+    if (listener >= 0) receive_terminal(listener, pidfd), unlink(console);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    close(pidfd), close(null);
+    if (status) {
+        if (pipes[2] >= 0) fcntl(pipes[2], F_SETFL, O_NONBLOCK);
+        (void)!(pipes[2] >= 0 && *pid_file ? read(pipes[2], said, sizeof said - 1) : pread(reason, said, sizeof said - 1, 0));
+        fail_as(0, "%s", *said ? said : WIFSIGNALED(status) ? "it was killed" : "it failed and did not say why");
+    }
+    close(reason);
+    if (!*pid_file) return;
+    read_text(pid_file, said, sizeof said);
+    siginfo_t info;
+    pid_t started = atoi(said);
+    if (started <= 0 || waitid(P_PID, (id_t)started, &info, WEXITED | WNOHANG | WNOWAIT)) fail_as(0, "it left no process to watch");
+    child = started, child_pidfd = (int)syscall(NR_pidfd_open, child, 0);
+    if (head.stdio == STDIO_TERMINAL && pty < 0) fail_as(EPROTO, "%s sent no terminal", args[0]);
 }
 
 /* ---- operations: the process's own attributes ------------------------------------------------------------------------- */
@@ -1398,6 +1477,16 @@ static void fork_below_init(void) {
     if (setpgid(0, 0) == 0 && head.stdio == STDIO_TERMINAL) tcsetpgrp(0, getpid()); /* SIGTTOU is blocked */
 }
 
+/* The init of another runtime's container, as its first program: `ringinit init PROGRAM [ARGUMENT...]`. */
+static int init_of(const char **args) {
+    head.stdio = isatty(0) ? STDIO_TERMINAL : STDIO_INHERIT;
+    fork_below_init();
+    reset_signals();
+    execvp(args[0], (char **)args);
+    dprintf(2, "ringinit: cannot execute %s: %s\n", args[0], strerror(errno));
+    return errno == ENOENT ? 127 : 126;
+}
+
 static void op_exec(void) {
     uint32_t count;
     const char **args = strings(NULL), **given = strings(&count);
@@ -1471,7 +1560,7 @@ static void op_monitor(void) {
         reopen_log();
         if (log_fd < 0) fail("open the log %s", watch.log);
     }
-    if (*watch.socket) attach_fd = listen_at(watch.socket, SOCK_NONBLOCK);
+    if (*watch.socket) attach_fd = listen_at(watch.socket, SOCK_SEQPACKET | SOCK_NONBLOCK);
 }
 
 static int64_t now_ns(clockid_t clock) {
@@ -1808,11 +1897,11 @@ static void end(int signals, int status, int64_t started) {
     drain(&pipes[2], 1);
     record_exit(status, started, record + 1, sizeof record - 1);
     accept_clients();
-    if (any_owing() || late_first) remove_cgroups();
+    if (any_owing() || late_first) clean_up();
     deliver_late(signals);
     broadcast(record, (int)strlen(record));
     if (*watch.socket) unlink(watch.socket);
-    remove_cgroups(); /* while the owner, told already, cleans up its own side */
+    clean_up(); /* while the owner, told already, cleans up its own side */
     deliver_late(signals);
     while (watch.exit_command[0] && owner >= 0 && !owner_done) watch_once(signals, -1);
     take_leave();
@@ -1900,7 +1989,11 @@ static void execute(enum operation code) {
         if (syscall(SYS_setresgid, 0, 0, 0) || syscall(SYS_setresuid, 0, 0, 0)) fail("become root of the user namespace");
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         break;
-    case PROPAGATION: a = number(); if (mount(NULL, "/", NULL, (unsigned long)a, NULL)) fail("propagation of /"); break;
+    case PROPAGATION: {
+        const char *path = string();
+        if (mount(NULL, path, NULL, (unsigned long)number(), NULL)) fail("propagation of %s", path);
+        break;
+    }
     case ROOT: op_root(); break;
     case MOUNT: op_mount(); break;
     case ATTACH: {
@@ -1956,6 +2049,8 @@ static void execute(enum operation code) {
     case NETDEVICES: op_netdevices(); break;
     case LOOPBACK: op_loopback(); break;
     case MONITOR: op_monitor(); break;
+    case CLEANUP: cleanup_args = strings(NULL), cleanup_env = strings(NULL); break;
+    case COMMAND: op_command(); break;
     case EXEC: op_exec(); break;
     case OPERATIONS: break;
     }
@@ -2000,8 +2095,9 @@ static void run(void) {
     monitor();
 }
 
-/* ringinit PLAN_FD CONTROL_FD: the plan is a memory file; the control socket speaks the attach protocol. */
+/* ringinit init PROGRAM...: see init_of. ringinit PLAN_FD CONTROL_FD: the plan is a memory file; the control socket speaks the attach protocol. */
 int main(int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[1], "init")) return init_of((const char **)argv + 2);
     if (argc != 3) {
         static const char usage[] = "ringinit: executes container plans for ringfence; it is not run by hand\n";
         (void)!write(2, usage, sizeof usage - 1);

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ringfence.content.store import ContentStore
     from ringfence.engine.container import Container, RunResult
     from ringfence.engine.logs import LogLine
-    from ringfence.engine.records import Records
+    from ringfence.engine.records import ContainerRecord, Records
     from ringfence.engine.session import Session
     from ringfence.images.store import ImageStore
     from ringfence.runtime.interface import Runtime
@@ -60,6 +60,15 @@ class Engine:
 
             self._runtime = OciRuntime(self.state)
         return self._runtime
+
+    def runtime_of(self, record: ContainerRecord) -> Runtime:
+        """The runtime that a container was created with (--runtime)."""
+        name = record.options.get("runtime")
+        if not name:
+            return self.runtime
+        from ringfence.engine import runtimes
+
+        return runtimes.find(self, name)
 
     @property
     def database(self) -> sqlite3.Connection:

@@ -54,12 +54,12 @@ def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Any:
     with Lock(engine, record.id):
         freeze = pause and status.of(engine, record).word == "running"
         if freeze:
-            engine.runtime.pause(record.id)
+            engine.runtime_of(record).pause(record.id)
         try:
             with root.written(engine, record) as upper, root.base(engine, record) or nullcontext() as below:
                 write_diff(upper.path, below and below.fileno(), file, engine.snapshots.whiteouts, MADE)
         finally:
             if freeze:
-                engine.runtime.resume(record.id)
+                engine.runtime_of(record).resume(record.id)
     file.seek(0)
     return file

@@ -42,6 +42,10 @@ def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mappi
 def reserve(engine: Engine, image: str, command: Sequence[str] | None,
             options: Options) -> tuple[ContainerRecord, Lock]:  # fmt: skip
     """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it."""
+    if options.runtime != "ringrun":
+        from ringfence.engine import runtimes
+
+        runtimes.require(options.runtime)
     found = find_image(engine, image, options)
     record = describe(found, image, command, options)
     lock = Lock(engine, record.id, make=True)

@@ -58,7 +58,7 @@ def begin(engine: Engine, record: ContainerRecord, command: Sequence[str], raw: 
     id = names.new_id()
     monitoring = Monitoring(terminal=options.tty, stdin=options.interactive, window=window, timeout=timeout)
     events.emit_container(engine, record, f"exec_create: {' '.join(command)}", execID=id)
-    started = engine.runtime.exec(record.id, _process(engine, record, command, options, current), monitoring,
+    started = engine.runtime_of(record).exec(record.id, _process(engine, record, command, options, current), monitoring,
                                   privileged=options.privileged)  # fmt: skip
     events.emit_container(engine, record, f"exec_start: {' '.join(command)}", execID=id)
     return Session(id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive)

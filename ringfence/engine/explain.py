@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ringfence.engine import launch, places, repair, spec, spec_host, status
 from ringfence.engine.options import Options, parse
-from ringfence.errors import NotFound, Unsupported
+from ringfence.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def explain(engine: Engine, name: str) -> dict[str, Any]:
     if current.live:
         found["namespaces"] = _namespaces(engine, record, current)
         found["cgroups"] = _cgroups(current.pid)
-        found["usage"] = engine.runtime.stats(record.id)
+        found["usage"] = engine.runtime_of(record).stats(record.id)
     found["layers"] = _layers(engine, record.parent, record.id)
     found["diff"] = engine.diff(record.id)
-    found["plan"] = _plan(engine, launch_of(engine, record, options, engine.snapshots.mounts(record.id)))
+    found["plan"] = _plan(engine, record, launch_of(engine, record, options, engine.snapshots.mounts(record.id)))
     return found
 
 
@@ -62,7 +62,7 @@ def explain_run(engine: Engine, image: str, command: Sequence[str] | None, raw: 
                                            f"workdir={upper}/work"])]  # fmt: skip
     found = _frame(record, "not created", 0)
     found["layers"] = _layers(engine, record.parent, "")
-    found["plan"] = _plan(engine, launch_of(engine, record, options, mounts))
+    found["plan"] = _plan(engine, record, launch_of(engine, record, options, mounts))
     return found
 
 
@@ -159,13 +159,9 @@ def _layers(engine: Engine, parent: str, key: str) -> Rows:
     return found
 
 
-def _plan(engine: Engine, order: Launch) -> Rows:
-    """The plan of our own runtime; other runtimes keep theirs to themselves."""
-    from ringfence.runtime.native import OciRuntime
-
-    if not isinstance(engine.runtime, OciRuntime):
-        raise Unsupported(f"the runtime {engine.runtime.name} does not tell its plan")
-    return engine.runtime.plan(order).to_json()
+def _plan(engine: Engine, record: ContainerRecord, order: Launch) -> Rows:
+    """The plan of its runtime. One that is a command does most in one step of it, and keeps that to itself."""
+    return engine.runtime_of(record).plan(order).to_json()
 
 
 def _page(found: Mapping[str, Any]) -> Iterator[str]:

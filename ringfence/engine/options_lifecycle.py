@@ -85,9 +85,9 @@ def pull(flag: str, value: Any) -> str:
 
 def runtime(flag: str, value: Any) -> str:
     """The OCI runtime."""
-    if value != "ringrun":
-        raise Unsupported(f"{flag}: {value}: not built yet", hint="other OCI runtimes come later; use ringrun")
-    return str(value)
+    from ringfence.engine import runtimes
+
+    return runtimes.check(flag, text(flag, value))
 
 
 OPTIONS = (
@@ -98,7 +98,7 @@ OPTIONS = (
     Option("pull", "value", pull, "when to fetch the image: missing, never"),
     Option("quiet", "flag", switch, "print nothing about fetching the image", short="q"),
     Option("platform", "value", platform, "platform of the image (OS[/ARCHITECTURE[/VARIANT]])"),
-    Option("runtime", "value", runtime, "OCI runtime: ringrun"),
+    Option("runtime", "value", runtime, "OCI runtime: ringrun, runc, crun, or the path of another"),
     Option("timeout", "value", between(0), "seconds after which the container is killed; 0 for never", metavar="int"),
     Option("cidfile", "value", word, "write the container's ID to this file"),
     Option("pidfile", "value", word, "write the process ID of the container's process to this file"),

@@ -245,4 +245,3 @@ OPTIONS = (
     Option("label-file", "list", label_files, "read labels from a file"),
     Option("annotation", "list", labels, "add an annotation to the OCI spec (KEY=VALUE)"),
 )  # fmt: skip
-

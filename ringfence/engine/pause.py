@@ -18,5 +18,5 @@ def pause(engine: Engine, name: str) -> None:
         word = status.of(engine, record).word
         if word != "running":
             raise Conflict(f"cannot pause container {record.name}: it is {word}")
-        engine.runtime.pause(record.id)
+        engine.runtime_of(record).pause(record.id)
     events.emit_container(engine, record, "pause")

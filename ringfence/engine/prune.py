@@ -7,7 +7,7 @@ import time
 
 from ringfence.engine import filters as common
 from ringfence.engine import images as image_verbs
-from ringfence.engine import inspect, repair, rm, status, times, volume
+from ringfence.engine import inspect, repair, rm, runtimes, status, times, volume
 from ringfence.engine.lock import Lock
 from ringfence.engine.records import ContainerRecord
 from ringfence.engine.volumes import Volumes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ringfence.images.image import Image
 
     Wanted = Mapping[str, Sequence[str]]
+
 
 def containers(engine: Engine, filters: Wanted) -> dict[str, Any]:
     """See Engine.container_prune."""
@@ -114,7 +115,8 @@ def _sweep_one(engine: Engine, id: str) -> None:
         return
     with lock:
         if engine.records.get(id) is None:
-            rm.remove(engine, ContainerRecord(id, "", 0), announce=False)
+            options = {"runtime": runtimes.recorded(engine, id)}
+            rm.remove(engine, ContainerRecord(id, "", 0, options=options), announce=False)
 
 
 def _is_id(text: str) -> bool:

@@ -37,7 +37,7 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
     """
     if record.phase == CREATED and not (record.auto_remove and record.started):
         engine.records.mark(record, REMOVING)
-    forget_run(engine, record.id)
+    forget_run(engine, record)
     engine.snapshots.remove(record.id, missing_ok=True)
     if record.mounts and (volumes or record.auto_remove or record.phase == CREATING):
         _remove_volumes(engine, record)
@@ -47,10 +47,10 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
         events.emit_container(engine, record, "destroy")
 
 
-def forget_run(engine: Engine, id: str) -> None:
+def forget_run(engine: Engine, record: ContainerRecord) -> None:
     """Kill what runs and clear the runtime's state, also of a start that was cut off before it had any to speak of."""
-    engine.runtime.delete(id, force=True)
-    remove_directory(places.runtime_state(engine, id))
+    engine.runtime_of(record).delete(record.id, force=True)
+    remove_directory(places.runtime_state(engine, record.id))
 
 
 def remove_directory(path: str) -> None:

@@ -56,7 +56,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         order = launching.prepare(engine, record, options, window)
         if health.interval(record, options):
             health.reset(engine, record)
-        started = engine.runtime.start(order)
+        started = engine.runtime_of(record).start(order)
         if options.pidfile:
             _write_pidfile(options.pidfile, started.pid)
     except RingfenceError as error:
@@ -102,7 +102,7 @@ def _forget_last_run(engine: Engine, record: ContainerRecord) -> None:
     """Clear what the last run left: the runtime's state and the exit record; the log goes on."""
     from ringfence.engine import rm
 
-    rm.forget_run(engine, record.id)
+    rm.forget_run(engine, record)
     if os.path.exists(places.exit_file(engine, record.id)):
         os.unlink(places.exit_file(engine, record.id))
 

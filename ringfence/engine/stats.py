@@ -81,7 +81,7 @@ def sample(engine: Engine, record: ContainerRecord, before: Sample | None) -> Sa
 def _numbers(engine: Engine, record: ContainerRecord) -> dict[str, dict[str, int | None]]:
     """What the runtime tells, or nothing of a container that has just ended."""
     try:
-        return engine.runtime.stats(record.id)
+        return engine.runtime_of(record).stats(record.id)
     except (NotFound, FileNotFoundError):
         return {}
 

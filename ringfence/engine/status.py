@@ -19,7 +19,7 @@ LOST = 255
 """The exit code of a container whose end nobody recorded: its monitor was killed, or the machine stopped."""
 
 WORDS = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
-LIVE = frozenset({"creating", "running", "paused"})
+LIVE = frozenset({"running", "paused"})
 
 
 class Status:
@@ -46,7 +46,9 @@ class Status:
 
 def of(engine: Engine, record: ContainerRecord) -> Status:
     """The status now."""
-    state = runtime_state(engine, record.id)
+    state = runtime_state(engine, record)
+    if state is not None and state["status"] == "creating":
+        return Status("created")  # it is being started at this moment
     if state is not None and state["status"] in LIVE:
         word = "paused" if state["status"] == "paused" else "running"
         began = started_at(engine, record.id)
@@ -54,10 +56,10 @@ def of(engine: Engine, record: ContainerRecord) -> Status:
     return _ended(engine, record)
 
 
-def runtime_state(engine: Engine, id: str) -> dict[str, Any] | None:
+def runtime_state(engine: Engine, record: ContainerRecord) -> dict[str, Any] | None:
     """The runtime's state of it, or None if the runtime knows no such container."""
     try:
-        return engine.runtime.status(id)
+        return engine.runtime_of(record).status(record.id)
     except NotFound:
         return None
 

@@ -60,9 +60,9 @@ def mark_stopped(engine: Engine, record: ContainerRecord) -> None:
 def send(engine: Engine, record: ContainerRecord, number: int, current: status.Status) -> None:
     """Send a signal to the init process, and thaw a paused container so that it can act on it."""
     try:
-        engine.runtime.kill(record.id, number)
+        engine.runtime_of(record).kill(record.id, number)
         events.emit_container(engine, record, "kill", signal=str(number))
         if current.word == "paused":
-            engine.runtime.resume(record.id)
+            engine.runtime_of(record).resume(record.id)
     except (Conflict, NotFound):
         return  # it has just ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ringfence.engine import images, inspect, ps, repair, status, volume
+from ringfence.engine import images, inspect, ps, repair, runtimes, status, volume
 from ringfence.engine.volumes import Volumes
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": cgroups.layout().kind.removeprefix("v"),
         "DefaultRuntime": engine.runtime.name,
-        "Runtimes": [engine.runtime.name],
+        "Runtimes": runtimes.available(engine),
         "KernelVersion": machine.release,
         "OperatingSystem": _operating_system(),
         "OSType": "linux",

@@ -22,7 +22,7 @@ def top(engine: Engine, name: str, arguments: Sequence[str]) -> dict[str, Any]:
     record = repair.find(engine, name)
     if not status.of(engine, record).live:
         raise Conflict(f"container {record.name} is not running")
-    pids = engine.runtime.processes(record.id)
+    pids = engine.runtime_of(record).processes(record.id)
     try:
         ran = subprocess.run(["ps", *(arguments or DEFAULT)], capture_output=True, text=True, errors="replace",
                              check=False, timeout=30)  # fmt: skip

@@ -18,5 +18,5 @@ def unpause(engine: Engine, name: str) -> None:
         word = status.of(engine, record).word
         if word != "paused":
             raise Conflict(f"cannot unpause container {record.name}: it is {word}, not paused")
-        engine.runtime.resume(record.id)
+        engine.runtime_of(record).resume(record.id)
     events.emit_container(engine, record, "unpause")

@@ -27,7 +27,7 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
         merged = Options.from_json({**record.options, **changed.to_json()})
         resources = spec_resources.limits(_live(merged, changed), spec_host.block_devices(changed))
         if resources and status.of(engine, record).live:
-            engine.runtime.update(record.id, resources)
+            engine.runtime_of(record).update(record.id, resources)
         record.options = dict(merged.to_json())
         engine.records.save(record)
     events.emit_container(engine, record, "update")

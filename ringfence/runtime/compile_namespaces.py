@@ -112,7 +112,9 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
         plan.container("BECOME", reason="what is made now belongs to the user namespace")
     if kinds.get("network") == "" and "network" not in joins:
         plan.container("LOOPBACK", reason="a network namespace begins with lo down")
-    plan.container("PROPAGATION", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host")
+    plan.container(
+        "PROPAGATION", "/", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host"
+    )
 
 
 def devices(plan: Plan, facts: Facts) -> None:

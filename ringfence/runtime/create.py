@@ -53,7 +53,7 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
             process = spec["process"]
             spec = {**spec, "process": {**process, "env": [*(process.get("env") or []), *launch.environment]}}
         facts = _facts(root, directory, launch, wait, len(preserve))
-        _require_unused(facts)
+        require_unused(facts)
         plan = compile_container(spec, facts)
         state.write(directory, _document(launch, facts))
         encoded = plan.encode(
@@ -106,7 +106,7 @@ def _poststop(plan: Plan, root: str, id: str, error: BaseException) -> None:
             error.add_note(warning)
 
 
-def _require_unused(facts: Facts) -> None:
+def require_unused(facts: Facts) -> None:
     """Whoever is in the cgroup already would be limited, counted and killed as the container's; frozen, none starts."""
     driver, cgroup = facts.driver, facts.cgroup
     if driver is None or not driver.exists(cgroup):

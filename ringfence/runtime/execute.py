@@ -146,6 +146,23 @@ def _report(plan: Plan, control: socket.socket, listener: Listener | None, mover
             raise HelperDied("ringinit ended without a report", errno=errno.ECHILD)
 
 
+def refusal(program: str, said: str) -> Failed:
+    """What another runtime printed when it failed, as an error: its last line, after its name.
+
+    Runtimes have no codes for it: "exec:" (runc) and "executable" (crun) is how they begin to speak of the program.
+    """
+    name = os.path.basename(program)
+    line = (said.strip().splitlines() or ["it failed and did not say why"])[-1].removeprefix(f"{name}: ")
+    text = line if line.startswith(f"{name} ") else f"{name}: {line}"  # "runc create failed: ..."
+    small = text.lower()
+    if "chdir" in small:
+        return CannotExecute(text, errno=errno.EACCES)
+    if "exec: " in small or "executable" in small:
+        missing = "not found" in small or "no such file" in small
+        return CannotExecute(text, errno=errno.ENOENT if missing else errno.EACCES)
+    return Failed(text)
+
+
 def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
     """The helper's `{"operation", "errno", "message"}` as the error of that operation."""
     number, code, message = int(str(report["operation"])), int(str(report["errno"])), str(report["message"])
@@ -155,6 +172,8 @@ def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
     if not 0 <= number < len(plan.operations):
         return Failed(text, errno=code)
     operation = plan.operations[number]
+    if operation.name == "COMMAND" and not code:
+        return refusal(str(operation.arguments[1][0]), message)  # type: ignore[index]
     if operation.name in ("RESOLVE", "EXEC"):
         return CannotExecute(f"cannot execute {text}", errno=code)
     if operation.name == "CWD" and code in (errno.ENOTDIR, errno.EACCES, errno.ENOENT):

@@ -1,6 +1,6 @@
 """The `Runtime` interface: what the engine asks of an OCI runtime, ours in process or another's command line.
 
-Every implementation passes the behaviour suite of tests/runtime/suite.py. Shapes follow the runtime-spec
+Every implementation passes the behaviour suite of tests/runtime/test_suite.py. Shapes follow the runtime-spec
 (config.json, `process`, `linux.resources`, state) so that nothing is translated on the way.
 """
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ringfence.linux.mounts import Mount
+    from ringfence.runtime.plan import Plan
 else:
     Protocol = object
 
@@ -135,6 +136,9 @@ class Runtime(Protocol):
     """An OCI runtime as the engine uses it. `id` is the container's; all raise NotFound for one that does not exist."""
 
     name: str
+
+    def plan(self, launch: Launch) -> Plan:
+        """What `start` would have the helper do, with nothing done."""
 
     def start(self, launch: Launch) -> Started:
         """Create the container and execute its program. CannotExecute if that fails at exec, else Failed/InvalidInput.

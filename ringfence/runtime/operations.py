@@ -27,8 +27,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("UNSHARE", "i:flags", "make further namespaces"),
     ("FORK", "", "fork into the new pid namespace"),
     ("BECOME", "", "become root of the user namespace"),
-    ("PROPAGATION", "i:flags", "cut the mount namespace off from the host's"),
-    ("ROOT", "i:slot s:staging", "attach the root filesystem in the container's mount namespace"),
+    ("PROPAGATION", "s:path i:flags", "cut what is mounted at {path} off from the host"),
+    ("ROOT", "i:slot s:staging", "attach the root filesystem at {staging}"),
     ("MOUNT", "s:type s:source s:target l:options i:attributes i:propagation i:flags", "mount {type} at {target}"),
     ("ATTACH", "i:slot i:allow_proc s:target", "attach {slot} at {target}"),
     (
@@ -78,6 +78,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
         "i:health l:health_command i:timeout s:oom_file s:oom_key",
         "prepare the monitor: log {log}, attach socket {attach_socket}",
     ),
+    ("CLEANUP", "l:args l:env", "run, when it has ended: {args}"),
+    ("COMMAND", "s:directory l:args l:env s:pid_file s:console", "run {args}"),
     ("EXEC", "l:args l:env i:init", "execute {args}"),
 )
 

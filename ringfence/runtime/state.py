@@ -98,7 +98,7 @@ def claim(root: str, id: str) -> str:
             os.mkdir(directory, 0o711)
             return directory
         except FileNotFoundError:
-            os.makedirs(root, 0o700, exist_ok=True)
+            os.makedirs(root, 0o711, exist_ok=True)
         except FileExistsError:
             if attempt or not _abandoned(directory):
                 raise Conflict(f"container id {id} is already in use") from None
@@ -168,14 +168,20 @@ def remove(directory: str) -> None:
             os.unlink(f"{directory}/{name}")
         except FileNotFoundError:
             continue
+        except IsADirectoryError:  # another runtime's
+            _remove_tree(f"{directory}/{name}")
     try:
         os.rmdir(directory)
     except FileNotFoundError:
         return  # another command has removed it as well
     except OSError:  # ENOTEMPTY: something was put into it meanwhile
-        import shutil
+        _remove_tree(directory)
 
-        shutil.rmtree(directory, ignore_errors=True)
+
+def _remove_tree(directory: str) -> None:
+    import shutil
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def connect(knock: socket.socket, directory: str) -> None:
