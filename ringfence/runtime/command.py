@@ -269,7 +269,9 @@ def _write_bundle(launch: Launch, facts: Facts) -> None:
     """The bundle that the runtime reads: the spec, with what is decided here put in its place."""
     process = _sized(launch.spec["process"], launch.monitoring)
     mounts = [_found(launch, mount) for mount in launch.spec.get("mounts") or []]
-    linux = {**(launch.spec.get("linux") or {}), "cgroupsPath": facts.cgroup}
+    linux: dict[str, Any] = {**(launch.spec.get("linux") or {}), "cgroupsPath": facts.cgroup}
+    if any(word in ("shared", "rshared") for mount in mounts for word in mount.get("options") or []):
+        linux.setdefault("rootfsPropagation", "shared")  # by default runtimes first make all that there is a slave
     root = {**(launch.spec.get("root") or {}), "path": compile_command.ROOTFS}
     os.makedirs(f"{facts.bundle}/{compile_command.ROOTFS}", 0o711)
     os.chmod(facts.bundle, 0o711)  # root of a user namespace must reach the root filesystem

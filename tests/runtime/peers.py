@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,21 @@ from typing import Any
 
 RINGRUN = [sys.executable, str(Path(__file__).parents[2] / "bin" / "ringrun")]
 NAMES = ("ringrun", "runc", "crun")
+
+
+def program(name: str, directory: Path) -> str:
+    """What --runtime takes for it: its name; of crun the path of a script below `directory`, see Command."""
+    if name != "crun":
+        return name
+    hierarchy, script = directory / "hugetlb", directory / "crun"
+    hierarchy.mkdir()
+    crun = shutil.which("crun")
+    script.write_text(
+        "#!/bin/sh\nexec unshare --mount --propagation private sh -c "
+        f'\'mount -t cgroup -o hugetlb none {hierarchy} 2>/dev/null; exec {crun} "$@"\' crun "$@"\n'
+    )
+    script.chmod(0o755)
+    return str(script)
 
 
 class Command:
