@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -14,20 +15,39 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 64
 """Descriptors and stack frames held at once; containers can make trees that are deeper than PATH_MAX."""
+_ROUNDS = 100
+"""So often a tree is emptied that somebody fills again."""
 
 
 def remove_tree(path: StrPath | bytes, *, dir_fd: int | None = None) -> None:
-    """Remove the directory `path` and all below it; what is gone already, or goes meanwhile, is fine."""
+    """Remove the directory `path` and all below it; what is gone already, goes or comes meanwhile, is fine.
+
+    Comes: a start whose command was killed may just be mounting an overlay, which makes directories in its workdir.
+    """
     try:
         top = _open_directory(path, dir_fd)
     except FileNotFoundError:
         return
     try:
-        while _empty(top, top, 0):
-            pass
+        for _ in range(_ROUNDS):
+            while _empty(top, top, 0):
+                pass
+            if _rmdir(path, dir_fd):
+                return
+        unless_gone(os.rmdir, path, dir_fd=dir_fd)
     finally:
         os.close(top)
-    unless_gone(os.rmdir, path, dir_fd=dir_fd)
+
+
+def _rmdir(path: StrPath | bytes, dir_fd: int | None) -> bool:
+    """Remove a directory; False if something has been put into it."""
+    try:
+        unless_gone(os.rmdir, path, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return True
 
 
 def unless_gone(call: Callable[..., object], *arguments: Any, **options: Any) -> bool:
@@ -60,7 +80,7 @@ def _empty(directory: int, top: int, depth: int) -> bool:
                 again |= _empty(child, top, depth + 1)
             finally:
                 os.close(child)
-            unless_gone(os.rmdir, name, dir_fd=directory)
+            again |= not _rmdir(name, directory)
     return again
 
 

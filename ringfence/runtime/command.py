@@ -26,7 +26,7 @@ from ringfence.runtime.interface import Launch, Monitoring, Started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from ringfence.runtime.plan import Plan
@@ -170,15 +170,10 @@ class CommandRuntime:
             return
         if record.pid and not force:
             record.require("delete")
+        record = self._started(record)
         if record.pid:
             self._end(record)
-        elif record.monitor_pid and not record.begun:
-            os.kill(record.monitor_pid, signals.SIGKILL)  # a start that nobody waits for; the runtime dies with it
-        deadline = time.monotonic() + PATIENCE
-        while os.path.exists(f"{directory}/root/{id}") and self._record(id).monitor_pid:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.002)
+        _wait(lambda: not os.path.exists(f"{directory}/root/{id}") or not self._record(id).monitor_pid)
         self._clear(id, record.cgroup)
         state.remove(directory)
 
@@ -219,6 +214,18 @@ class CommandRuntime:
         if os.path.exists(f"{record.directory}/{_PAUSED}"):
             os.unlink(f"{record.directory}/{_PAUSED}")
 
+    def _started(self, record: state.State) -> state.State:
+        """The record once a start is over that goes on without the command that began it; one that hangs is killed."""
+
+        def over() -> bool:
+            now = self._record(record.id)
+            return bool(now.begun) or not now.monitor_pid
+
+        if not _wait(over):
+            os.kill(record.monitor_pid, signals.SIGKILL)  # and the runtime's command with it
+            kill.wait(record.monitor_pid, PATIENCE)
+        return self._record(record.id)
+
     def _end(self, record: state.State) -> None:
         """Kill a container and wait for the end of its first process."""
         kill.send(record.pid, signals.SIGKILL, record.begun)
@@ -255,6 +262,16 @@ class CommandRuntime:
         if not processes.alive(record.pid, record.begun):
             raise Conflict(f"cannot {command[0]} container {record.id}: it is stopped")
         raise refusal(self.program, done.stderr)
+
+
+def _wait(holds: Callable[[], bool]) -> bool:
+    """Whether something comes about in time. What is waited for tells nobody of its end but by its files."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def mount_point(path: str) -> str:

@@ -296,7 +296,7 @@ def test_what_the_runtime_says_is_the_error(engine: Engine, runtime: str) -> Non
     with pytest.raises(Failed) as caught:
         engine.run("host", ["true"], runtime=runtime, name="one", volume=["/tmp:/etc/passwd"])
 
-    assert str(caught.value).count("\n") == 0 and "/etc/passwd" in str(caught.value)
+    assert str(caught.value).count("\n") == 0 and "etc/passwd" in str(caught.value)
     assert engine.inspect("one")["State"]["Error"] == str(caught.value)
 
 
@@ -358,14 +358,19 @@ def test_a_kill_while_it_is_being_started_leaves_nothing(engine: Engine, runtime
     run = f"Engine({engine.root!r}, {engine.state!r}).run('host', ['true'], rm=True, runtime={runtime!r})"
     for number in range(12):
         _kill_at(engine, f"from ringfence import Engine\n{run}", 0.006 * number, with_helper=victim == "helper")
-        for other in engine.ps(all=True):
-            if other["Id"] != bystander.id:
-                with suppress(NotFound):  # its monitor was removing it
-                    engine.rm(other["Id"], force=True)
-        engine.system_prune()
-        assert [record.id for record in engine.records.all()] == [bystander.id]
+        until(lambda: _cleaned_up(engine, bystander.id))
     leaks.assert_nothing_left(before)
     assert bystander.status == "running"
+
+
+def _cleaned_up(engine: Engine, bystander: str) -> bool:
+    """As a person would; what its monitor is just removing itself is left to that one."""
+    for other in engine.ps(all=True):
+        if other["Id"] != bystander:
+            with suppress(NotFound):
+                engine.rm(other["Id"], force=True)
+    engine.system_prune()
+    return [record.id for record in engine.records.all()] == [bystander]
 
 
 def _kill_at(engine: Engine, script: str, seconds: float, *, with_helper: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from ringfence.linux.trees import remove_tree, unless_gone
@@ -73,6 +74,24 @@ def test_two_removals_of_one_tree_do_not_disturb_each_other(tmp_path: Path) -> N
         thread.join()
 
     assert errors == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_put_into_it_meanwhile_is_removed_too(tmp_path: Path) -> None:
+    (tmp_path / "top").mkdir()
+    for number in range(300):
+        (tmp_path / f"top/{number}").mkdir()
+
+    def fill() -> None:
+        for number in range(300):
+            with suppress(FileNotFoundError):
+                (tmp_path / f"top/{number}/late").mkdir()
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    remove_tree(tmp_path / "top")
+    thread.join()
+
     assert os.listdir(tmp_path) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -14,17 +13,17 @@ RINGRUN = [sys.executable, str(Path(__file__).parents[2] / "bin" / "ringrun")]
 NAMES = ("ringrun", "runc", "crun")
 
 
+# crun 1.8.1 refuses a machine of cgroup v1 where v2 has a controller of its own (hugetlb, usually): it is shown none.
+BLIND = "mount --bind /dev/null /sys/fs/cgroup/unified/cgroup.controllers 2>/dev/null; exec"
+APART = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+
+
 def program(name: str, directory: Path) -> str:
-    """What --runtime takes for it: its name; of crun the path of a script below `directory`, see Command."""
+    """What --runtime takes for it: its name; of crun the path of a script in `directory`."""
     if name != "crun":
         return name
-    hierarchy, script = directory / "hugetlb", directory / "crun"
-    hierarchy.mkdir()
-    crun = shutil.which("crun")
-    script.write_text(
-        "#!/bin/sh\nexec unshare --mount --propagation private sh -c "
-        f'\'mount -t cgroup -o hugetlb none {hierarchy} 2>/dev/null; exec {crun} "$@"\' crun "$@"\n'
-    )
+    script = directory / "crun"
+    script.write_text(f"#!/bin/sh\nexec {' '.join(APART)} '{BLIND} crun \"$@\"' crun \"$@\"\n")
     script.chmod(0o755)
     return str(script)
 
@@ -36,12 +35,7 @@ class Command:
         self.name = name
         self.root = directory / f"root-{name}"
         self.argv = [*(RINGRUN if name == "ringrun" else [name]), "--root", str(self.root)]
-        self._prefix: list[str] = []
-        if name == "crun":  # 1.8.1 refuses a machine whose hugetlb controller is not mounted (as v1)
-            hierarchy = directory / "hugetlb"
-            hierarchy.mkdir(exist_ok=True)
-            mount = f'mount -t cgroup -o hugetlb none {hierarchy} 2>/dev/null; exec "$0" "$@"'
-            self._prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount]
+        self._prefix = [*APART, f'{BLIND} "$0" "$@"'] if name == "crun" else []
 
     def __call__(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run `NAME ARGUMENTS`; output as text, never an exception for its exit status."""
