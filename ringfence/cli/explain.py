@@ -35,7 +35,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
 
     found = _found(engine, arguments.operands)
     if arguments.on("json"):
-        import json
+        from ringfence import json
 
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     else:

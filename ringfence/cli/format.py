@@ -82,7 +82,7 @@ def _flat(value: Any) -> str:
 
 def line(value: Mapping[str, Any]) -> str:
     """`value` as one line of JSON, keys sorted as docker's are, methods left out."""
-    import json
+    from ringfence import json
 
     plain = {name: item for name, item in value.items() if not callable(item)}
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"

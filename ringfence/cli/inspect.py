@@ -37,7 +37,7 @@ def show(names: Sequence[str], find: Callable[[str], dict[str, Any]], source: st
 
     status = each(names, one, quiet=True)
     if template is None:
-        import json
+        from ringfence import json
 
         compact = source == "json"
         separators = (",", ":") if compact else (",", ": ")

@@ -50,7 +50,7 @@ def kind(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    import json
+    from ringfence import json
 
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if not callable(item)}

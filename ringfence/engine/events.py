@@ -5,10 +5,10 @@ A line is one write(2) with O_APPEND, so that lines of several processes never m
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
+from ringfence import json
 from ringfence.engine import filters, places, times
 
 TYPE_CHECKING = False

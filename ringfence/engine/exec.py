@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.engine import events, names, places, repair, status
 from ringfence.engine.container import RunResult
 from ringfence.engine.options import Options, parse

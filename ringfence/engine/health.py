@@ -7,10 +7,10 @@ results as Log.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 
+from ringfence import json
 from ringfence.engine import events, places, repair, status, times
 from ringfence.engine.options import Options
 from ringfence.engine.options_health import healthcheck

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+from ringfence import json
 from ringfence.engine import events, places, root, spec, spec_files, spec_host, status
 from ringfence.errors import Conflict
 from ringfence.runtime.interface import Launch, Log, Monitoring

@@ -5,10 +5,10 @@ Two forms: k8s-file (the CRI's: `TIME stdout F text`, with P for a line that the
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
+from ringfence import json
 from ringfence.engine import places, repair, status, times
 from ringfence.errors import InvalidInput, Unsupported
 

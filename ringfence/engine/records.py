@@ -7,9 +7,9 @@ change: "creating" until creation is complete, "removing" from the moment remova
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
+from ringfence import json
 from ringfence.content.database import schema, transaction
 from ringfence.errors import Conflict, InvalidInput, NotFound
 

@@ -7,9 +7,9 @@ the runtime-spec's form. The default is docker's word for word, so that a progra
 
 from __future__ import annotations
 
-import json
 import os
 
+from ringfence import json
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False

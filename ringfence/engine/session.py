@@ -7,10 +7,10 @@ the program is executed, `X` the exit record (the last one), `!` a start that fa
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 
+from ringfence import json
 from ringfence.errors import CannotExecute, Failed
 
 TYPE_CHECKING = False

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.engine import places, times
 from ringfence.engine.records import REMOVING
 from ringfence.errors import NotFound

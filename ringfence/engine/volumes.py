@@ -6,10 +6,10 @@ renamed, and removed the other way round: the file system is the only truth, and
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
+from ringfence import json
 from ringfence.engine.options_lifecycle import is_name
 from ringfence.engine.options_mounts import PROPAGATIONS, target_path
 from ringfence.engine.volumes_tree import copy_tree, remove_tree

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 
+from ringfence import json
 from ringfence.errors import InvalidInput
 from ringfence.oci.digest import printable
 

@@ -51,7 +51,7 @@ def unchanged(data_dir: str, digest: str, *, python: bool) -> bool:
 
 def remember(data_dir: str, digest: str, inputs: Inputs, *, python: bool) -> None:
     """Record what an image was made of, and the directories where that is, or may come to be, links followed."""
-    import json
+    from ringfence import json
 
     directories = {os.path.dirname(os.path.realpath(path)) for path, found in inputs if found}
     directories |= {os.path.realpath(directory) for directory in {os.path.dirname(path) for path, _ in inputs}}
@@ -71,7 +71,7 @@ def state(path: str) -> list[int] | None:
 
 def _record(data_dir: str, python: bool) -> tuple[str, Inputs, list[str]]:
     """The image's digest, its inputs and their directories; empty if none was made, or not by this version."""
-    import json
+    from ringfence import json
 
     try:
         with open(_path(data_dir, "json", python), "rb") as file:

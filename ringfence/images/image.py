@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.errors import Corrupt
 from ringfence.oci.digest import Digest
 from ringfence.oci.image_spec import Descriptor

@@ -6,9 +6,9 @@ image is recorded only when all its blobs are there and its layers hold what its
 
 from __future__ import annotations
 
-import json
 import os
 
+from ringfence import json
 from ringfence.content import database
 from ringfence.content.store import ContentStore
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound

@@ -9,7 +9,6 @@ object would leak to the other users of the symbol.
 from __future__ import annotations
 
 import ctypes
-import enum
 import errno
 import os
 import struct
@@ -104,8 +103,6 @@ def _argument(value: object) -> str:
         return "NULL"
     if isinstance(value, _Struct):
         return "{" + ", ".join(map(_argument, value.fields)) + "}"
-    if isinstance(value, enum.Enum):
-        return str(value.name or value.value)
     if isinstance(value, bytes):
         text = os.fsdecode(value)
         return f'"{text}"' if len(text) <= 4096 and text.isprintable() else f"<{len(value)} bytes>"

@@ -5,14 +5,12 @@ Source: runtime-spec, config.md "Linux mount options"; mount(2); mount_setattr(2
 
 from __future__ import annotations
 
-import enum
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class MountFlag(enum.IntFlag):
+class MountFlag:
     """MS_*: the flags of mount(2)."""
 
     RDONLY = 1
@@ -40,7 +38,7 @@ class MountFlag(enum.IntFlag):
     LAZYTIME = 1 << 25
 
 
-class MountAttr(enum.IntFlag):
+class MountAttr:
     """MOUNT_ATTR_*: the attributes of one mount, for mount_setattr(2) and fsmount(2)."""
 
     RDONLY = 0x1
@@ -78,7 +76,7 @@ _SET = {
 _CLEAR = {
     "async": MountFlag.SYNCHRONOUS,
     "atime": MountFlag.NOATIME,
-    "defaults": MountFlag(0),
+    "defaults": 0,
     "dev": MountFlag.NODEV,
     "diratime": MountFlag.NODIRATIME,
     "exec": MountFlag.NOEXEC,
@@ -95,24 +93,24 @@ _CLEAR = {
 # Recursive attributes: (set, clear). The kernel refuses a change of the access time unless the whole field is cleared;
 # each of the negative forms goes back to its default, relatime.
 _RECURSIVE = {
-    "ratime": (MountAttr(0), MountAttr.ATIME),
-    "rdev": (MountAttr(0), MountAttr.NODEV),
-    "rdiratime": (MountAttr(0), MountAttr.NODIRATIME),
-    "rexec": (MountAttr(0), MountAttr.NOEXEC),
+    "ratime": (0, MountAttr.ATIME),
+    "rdev": (0, MountAttr.NODEV),
+    "rdiratime": (0, MountAttr.NODIRATIME),
+    "rexec": (0, MountAttr.NOEXEC),
     "rnoatime": (MountAttr.NOATIME, MountAttr.ATIME),
-    "rnodev": (MountAttr.NODEV, MountAttr(0)),
-    "rnodiratime": (MountAttr.NODIRATIME, MountAttr(0)),
-    "rnoexec": (MountAttr.NOEXEC, MountAttr(0)),
-    "rnorelatime": (MountAttr(0), MountAttr.ATIME),
-    "rnostrictatime": (MountAttr(0), MountAttr.ATIME),
-    "rnosuid": (MountAttr.NOSUID, MountAttr(0)),
-    "rnosymfollow": (MountAttr.NOSYMFOLLOW, MountAttr(0)),
-    "rrelatime": (MountAttr(0), MountAttr.ATIME),
-    "rro": (MountAttr.RDONLY, MountAttr(0)),
-    "rrw": (MountAttr(0), MountAttr.RDONLY),
+    "rnodev": (MountAttr.NODEV, 0),
+    "rnodiratime": (MountAttr.NODIRATIME, 0),
+    "rnoexec": (MountAttr.NOEXEC, 0),
+    "rnorelatime": (0, MountAttr.ATIME),
+    "rnostrictatime": (0, MountAttr.ATIME),
+    "rnosuid": (MountAttr.NOSUID, 0),
+    "rnosymfollow": (MountAttr.NOSYMFOLLOW, 0),
+    "rrelatime": (0, MountAttr.ATIME),
+    "rro": (MountAttr.RDONLY, 0),
+    "rrw": (0, MountAttr.RDONLY),
     "rstrictatime": (MountAttr.STRICTATIME, MountAttr.ATIME),
-    "rsuid": (MountAttr(0), MountAttr.NOSUID),
-    "rsymfollow": (MountAttr(0), MountAttr.NOSYMFOLLOW),
+    "rsuid": (0, MountAttr.NOSUID),
+    "rsymfollow": (0, MountAttr.NOSYMFOLLOW),
 }
 PROPAGATION = {
     "private": MountFlag.PRIVATE,
@@ -159,11 +157,11 @@ class ParsedOptions:
     )
 
     def __init__(self) -> None:
-        self.flags_set = MountFlag(0)
-        self.flags_cleared = MountFlag(0)
-        self.attributes_set = MountAttr(0)
-        self.attributes_cleared = MountAttr(0)
-        self.propagation: list[MountFlag] = []
+        self.flags_set = 0
+        self.flags_cleared = 0
+        self.attributes_set = 0
+        self.attributes_cleared = 0
+        self.propagation: list[int] = []
         self.data: list[str] = []
         self.extensions: set[str] = set()
 
@@ -211,23 +209,23 @@ def _parse(options: Iterable[str]) -> ParsedOptions:
 _ACCESS_TIMES = MountFlag.NOATIME | MountFlag.RELATIME | MountFlag.STRICTATIME
 
 
-def attributes(flags: MountFlag) -> MountAttr:
+def attributes(flags: int) -> int:
     """The mount attributes that the flags of mount(2) stand for; flags of the file system itself are left out.
 
     Of the three words for access times the kernel heeds strictatime before noatime before relatime.
     """
-    found = MountAttr(0)
+    found = 0
     for flag, attribute in _ATTRIBUTES.items():
-        if flag in flags:
+        if flags & flag:
             found |= attribute
-    return found & ~MountAttr.NOATIME if MountFlag.STRICTATIME in flags else found
+    return found & ~MountAttr.NOATIME if flags & MountFlag.STRICTATIME else found
 
 
-def changes(options: ParsedOptions) -> tuple[MountAttr, MountAttr]:
+def changes(options: ParsedOptions) -> tuple[int, int]:
     """What the flags set and clear on a mount that has attributes already, as mount_setattr(2) takes it.
 
     The access time is one field there, which must be cleared whole; nothing in it means relatime.
     """
     cleared = attributes(options.flags_cleared) & ~MountAttr.ATIME
     times = options.flags_set & _ACCESS_TIMES or options.flags_cleared & ~MountFlag.RELATIME & _ACCESS_TIMES
-    return attributes(options.flags_set), cleared | (MountAttr.ATIME if times else MountAttr(0))
+    return attributes(options.flags_set), cleared | (MountAttr.ATIME if times else 0)

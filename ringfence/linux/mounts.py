@@ -5,7 +5,6 @@ A snapshotter returns `Mount` values and never mounts; the runtime turns them in
 
 from __future__ import annotations
 
-import enum
 import errno
 import os
 
@@ -45,7 +44,7 @@ _INSTANCE = {
 }
 
 
-class OpenTree(enum.IntFlag):
+class OpenTree:
     """Flags of open_tree(2)."""
 
     CLONE = 1
@@ -54,7 +53,7 @@ class OpenTree(enum.IntFlag):
     RECURSIVE = 0x8000
 
 
-class MoveMount(enum.IntFlag):
+class MoveMount:
     """Flags of move_mount(2)."""
 
     F_SYMLINKS = 0x1
@@ -63,19 +62,19 @@ class MoveMount(enum.IntFlag):
     T_EMPTY_PATH = 0x40
 
 
-class FsOpen(enum.IntFlag):
+class FsOpen:
     """Flags of fsopen(2)."""
 
     CLOEXEC = 1
 
 
-class FsMount(enum.IntFlag):
+class FsMount:
     """Flags of fsmount(2)."""
 
     CLOEXEC = 1
 
 
-class Umount(enum.IntFlag):
+class Umount:
     """Flags of umount2(2)."""
 
     FORCE = 1
@@ -84,7 +83,7 @@ class Umount(enum.IntFlag):
     NOFOLLOW = 8
 
 
-class _FsConfig(enum.IntEnum):
+class _FsConfig:
     """Commands of fsconfig(2)."""
 
     SET_FLAG = 0
@@ -191,13 +190,13 @@ def attach_nowhere(mount: Mount) -> FileDescriptor:
     For reading and writing a container's files from outside, e.g. by `paths.Root(attach_nowhere(mount))`.
     """
     options = parse_options(mount.options)
-    if MountFlag.BIND in options.flags_set or mount.type == "bind":
-        below = OpenTree.RECURSIVE if MountFlag.REC in options.flags_set else OpenTree(0)
+    if options.flags_set & MountFlag.BIND or mount.type == "bind":
+        below = OpenTree.RECURSIVE if options.flags_set & MountFlag.REC else 0
         tree = open_tree(mount.source, OpenTree.CLONE | below)
         set = attributes(options.flags_set)
     else:
         tree = _new_instance(mount, options)
-        set = MountAttr(0)
+        set = 0
     try:
         if set:
             mount_setattr(tree, set, MountAttr.ATIME if set & MountAttr.ATIME else 0)
@@ -229,7 +228,7 @@ def _new_instance(mount: Mount, options: ParsedOptions) -> FileDescriptor:
 def _settings(type: str, options: ParsedOptions) -> list[tuple[str, str | None]]:
     """Keys and values for fsconfig(2); an overlay's long stack of layers is given one by one (Linux 6.7 and later)."""
     settings: list[tuple[str, str | None]] = [
-        (key, None) for flag, key in _INSTANCE.items() if flag in options.flags_set
+        (key, None) for flag, key in _INSTANCE.items() if options.flags_set & flag
     ]
     for word in options.data:
         key, separator, value = word.partition("=")

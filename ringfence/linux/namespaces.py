@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import fcntl
 import os
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 
-class Clone(enum.IntFlag):
+class Clone:
     """The CLONE_NEW* flags of clone(2), clone3(2), unshare(2) and setns(2)."""
 
     NEWTIME = 0x00000080
@@ -36,7 +35,7 @@ class Kind:
 
     __slots__ = ("file", "flag", "name")
 
-    def __init__(self, name: str, file: str, flag: Clone) -> None:
+    def __init__(self, name: str, file: str, flag: int) -> None:
         self.name = name
         self.file = file
         self.flag = flag
@@ -95,7 +94,7 @@ def open(pid: int | str, kind: str) -> FileDescriptor:
 
 def kind_of(descriptor: int) -> str:
     """The kind of an open namespace file; OSError ENOTTY if it is none."""
-    return _BY_FLAG[Clone(fcntl.ioctl(descriptor, _NS_GET_NSTYPE))].name
+    return _BY_FLAG[fcntl.ioctl(descriptor, _NS_GET_NSTYPE)].name
 
 
 def enter(descriptor: int, kind: str) -> None:
@@ -103,7 +102,7 @@ def enter(descriptor: int, kind: str) -> None:
     _libc.setns(descriptor, KINDS[kind].flag)
 
 
-def unshare(flags: Clone) -> None:
+def unshare(flags: int) -> None:
     """Move the calling thread into new namespaces (NEWPID and NEWTIME: its children from now on)."""
     _libc.unshare(flags)
 

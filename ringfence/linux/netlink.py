@@ -6,7 +6,6 @@ OSError EBADMSG and nothing else.
 
 from __future__ import annotations
 
-import enum
 import errno
 import os
 import socket
@@ -28,7 +27,7 @@ _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 10, 11, 12
 _EXTENDED_MESSAGE = 1  # NLMSGERR_ATTR_MSG
 
 
-class Flag(enum.IntFlag):
+class Flag:
     """NLM_F_*."""
 
     REQUEST = 0x1
@@ -46,7 +45,7 @@ class Flag(enum.IntFlag):
     APPEND = 0x800
 
 
-class Control(enum.IntEnum):
+class Control:
     """Message types that belong to netlink itself."""
 
     NOOP = 1

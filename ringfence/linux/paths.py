@@ -7,7 +7,6 @@ that the runtime needs are younger.
 
 from __future__ import annotations
 
-import enum
 import errno
 import os
 import stat
@@ -26,7 +25,7 @@ _MOST_LINKS = 40  # as path_resolution(7)
 _MOST_RETRIES = 64
 
 
-class Resolve(enum.IntFlag):
+class Resolve:
     """RESOLVE_*: how openat2(2) may resolve a path."""
 
     NO_XDEV = 0x01
@@ -36,7 +35,7 @@ class Resolve(enum.IntFlag):
     IN_ROOT = 0x10
 
 
-class Rename(enum.IntFlag):
+class Rename:
     """RENAME_*: flags of renameat2(2)."""
 
     NOREPLACE = 1

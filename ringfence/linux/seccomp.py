@@ -127,7 +127,7 @@ def add_rules(filter: _libseccomp.Filter, profile: Profile) -> int:
 
 
 def _key(seccomp: dict[str, Any]) -> str:
-    import json
+    from ringfence import json
 
     described = json.dumps([seccomp, _libseccomp.version(), os.uname().machine, _COMPILER], sort_keys=True)
     return f"{_sha256(described.encode()).hexdigest()}.bpf"

@@ -5,8 +5,7 @@ What is parsed here was written by others and is checked before it is used; unkn
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.errors import InvalidInput, Unsupported
 from ringfence.oci.digest import Digest, printable
 from ringfence.oci.shape import Mismatch, any_object, array, integer, mapping, parse_json, record, require, string

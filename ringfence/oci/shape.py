@@ -8,8 +8,7 @@ millisecond. `null` counts as absent, as in the Go programs that write these fil
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False

@@ -35,7 +35,7 @@ def mount_cgroups(
     if facts.driver is None or (_shares_namespace(spec) and not facts.cgroup):
         empty = ["nr_inodes=1", "mode=0555"]
         plan.container(
-            "MOUNT", "tmpfs", "tmpfs", destination, empty, int(attribute | MountAttr.RDONLY), 0, 0, reason=reason
+            "MOUNT", "tmpfs", "tmpfs", destination, empty, attribute | MountAttr.RDONLY, 0, 0, reason=reason
         )
         return
     outer = None
@@ -47,12 +47,12 @@ def mount_cgroups(
             plan.container("ATTACH", sources[source], 0, target, reason=reason)
         elif type == "tmpfs":
             outer = target
-            plan.container("MOUNT", type, source, target, ["mode=0755"], int(_COMMON), 0, 0, reason=reason)
+            plan.container("MOUNT", type, source, target, ["mode=0755"], _COMMON, 0, 0, reason=reason)
         else:
             data = [word for word in words if word not in _KERNEL_WORDS]
-            plan.container("MOUNT", type, source, target, data, int(attribute), 0, 0, reason=reason)
-    if outer is not None and MountAttr.RDONLY in attribute:
-        plan.container("REMOUNT", outer, int(MountAttr.RDONLY), 0, 0, 0, [], reason="no directory may be added")
+            plan.container("MOUNT", type, source, target, data, attribute, 0, 0, reason=reason)
+    if outer is not None and attribute & MountAttr.RDONLY:
+        plan.container("REMOUNT", outer, MountAttr.RDONLY, 0, 0, 0, [], reason="no directory may be added")
 
 
 def open_cgroups(plan: Plan, spec: dict[str, Any], facts: Facts, options: ParsedOptions, reason: str) -> dict[str, int]:

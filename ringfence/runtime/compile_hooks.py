@@ -5,7 +5,7 @@ poststart and poststop are not part of a plan: they run after the program was ex
 
 from __future__ import annotations
 
-import json
+from ringfence import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

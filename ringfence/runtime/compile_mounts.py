@@ -68,7 +68,7 @@ def place(mount: dict[str, Any]) -> str:
 
 def is_bind(mount: dict[str, Any], options: ParsedOptions) -> bool:
     """Whether a mount of the spec is a bind: by its option, or by its type as older specs write it."""
-    return MountFlag.BIND in options.flags_set or mount.get("type") == "bind"
+    return bool(options.flags_set & MountFlag.BIND) or mount.get("type") == "bind"
 
 
 def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, int]:
@@ -76,7 +76,7 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
     sources = {}
     for number, mount in enumerate(spec.get("mounts") or []):
         options = parse_options(mount.get("options") or [])
-        if is_bind(mount, options) and MountFlag.REMOUNT not in options.flags_set:
+        if is_bind(mount, options) and not options.flags_set & MountFlag.REMOUNT:
             sources[f"mounts[{number}]"] = _clone(plan, spec, facts, number, mount, options)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             sources |= open_cgroups(plan, spec, facts, options, f"mounts[{number}]")
@@ -96,7 +96,7 @@ def _clone(
         raise InvalidInput(f"mounts[{number}].source: required for a bind mount")
     path = source if source.startswith("/") else f"{facts.bundle}/{source}"
     slot = plan.slot(path)
-    recursive = MountFlag.REC in options.flags_set
+    recursive = bool(options.flags_set & MountFlag.REC)
     plan.runtime("BIND", slot, path, recursive, -1, reason=f"mounts[{number}]")
     userns = _mapping(plan, spec, mount, options, number)
     first = options.propagation[0] if options.propagation else _PRIVATE
@@ -104,8 +104,8 @@ def _clone(
     plan.runtime(
         "SETATTR",
         slot,
-        int(set),
-        int(cleared),
+        set,
+        cleared,
         0,
         userns,
         "ridmap" in options.extensions,
@@ -119,7 +119,7 @@ def _clone(
         kind, deep = int(change & ~MountFlag.REC), bool(change & MountFlag.REC)
         plan.runtime("SETATTR", slot, 0, 0, kind, -1, deep, mount["destination"], reason="propagation")
     if options.attributes_set or options.attributes_cleared:
-        changed = int(options.attributes_set), int(options.attributes_cleared)
+        changed = options.attributes_set, options.attributes_cleared
         plan.runtime("SETATTR", slot, *changed, 0, -1, 1, mount["destination"], reason=f"mounts[{number}].options")
     return slot
 
@@ -146,7 +146,7 @@ def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str,
         destination = place(mount)
         slot = sources.get(f"mounts[{number}]")
         reason = f"mounts[{number}]"
-        if MountFlag.REMOUNT in options.flags_set:
+        if options.flags_set & MountFlag.REMOUNT:
             _remount(plan, destination, options, reason)
         elif slot is not None:
             plan.container("ATTACH", slot, destination in ALLOWED_IN_PROC, destination, reason=reason)
@@ -164,22 +164,22 @@ def _context(spec: dict[str, Any], facts: Facts) -> list[str]:
 def _remount(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
     """The mount's attributes, then what is the file system's own, which stays as it is with `bind` (mount(8))."""
     words = []
-    if MountFlag.BIND not in options.flags_set:
-        words = options.data + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
-        words += [word for flag, word in _INSTANCE_WITHOUT.items() if flag in options.flags_cleared]
+    if not options.flags_set & MountFlag.BIND:
+        words = options.data + [word for flag, word in _INSTANCE.items() if options.flags_set & flag]
+        words += [word for flag, word in _INSTANCE_WITHOUT.items() if options.flags_cleared & flag]
     set, cleared = changes(options)
-    plan.container("REMOUNT", destination, int(set), int(cleared), 0, 0, words, reason=reason)
+    plan.container("REMOUNT", destination, set, cleared, 0, 0, words, reason=reason)
     _recursive(plan, destination, options, reason)
     _propagate(plan, destination, options.propagation, reason)
 
 
 def _recursive(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
     if options.attributes_set or options.attributes_cleared:
-        changed = int(options.attributes_set), int(options.attributes_cleared)
+        changed = options.attributes_set, options.attributes_cleared
         plan.container("REMOUNT", destination, *changed, 0, 1, [], reason=reason)
 
 
-def _propagate(plan: Plan, destination: str, propagation: list[MountFlag], reason: str) -> None:
+def _propagate(plan: Plan, destination: str, propagation: list[int], reason: str) -> None:
     for change in propagation:
         kind, deep = int(change & ~MountFlag.REC), bool(change & MountFlag.REC)
         plan.container("REMOUNT", destination, 0, 0, kind, deep, [], reason=reason)
@@ -192,20 +192,20 @@ def _file_system(
     words = (
         (context if type in _LABELLED else [])
         + options.data
-        + [word for flag, word in _INSTANCE.items() if flag in options.flags_set]
+        + [word for flag, word in _INSTANCE.items() if options.flags_set & flag]
     )
     flags = 0
     if "tmpcopyup" in options.extensions:
         flags |= _COPY_UP
     if type == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
         flags |= _KEEP_MODE
-    if MountFlag.I_VERSION in options.flags_set:
+    if options.flags_set & MountFlag.I_VERSION:
         flags |= _BY_MOUNT | _I_VERSION  # fsconfig(2) has no word for it
     if any(len(word.partition("=")[2]) > _LONGEST_VALUE for word in words):
         flags |= _BY_MOUNT
-    propagation = int(options.propagation[0]) if options.propagation else 0
+    propagation = options.propagation[0] if options.propagation else 0
     source = mount.get("source") or type
-    attribute = int(attributes(options.flags_set))
+    attribute = attributes(options.flags_set)
     plan.container("MOUNT", type, source, destination, words, attribute, propagation, flags, reason=reason)
     _recursive(plan, destination, options, reason)
     _propagate(plan, destination, options.propagation[1:], reason)

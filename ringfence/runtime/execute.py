@@ -7,11 +7,11 @@ file and one end of a socket pair, the control socket.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import socket
 
+from ringfence import json
 from ringfence.errors import CannotExecute, Failed, InvalidInput, RingfenceError
 from ringfence.runtime import helper
 

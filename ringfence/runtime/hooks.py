@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.errors import Failed
 from ringfence.runtime.compile_hooks import state as oci_state
 from ringfence.runtime.state import STOPPED

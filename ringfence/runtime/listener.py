@@ -7,11 +7,11 @@ call might be among those that wait for the agent's answer.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 import time
 
+from ringfence import json
 from ringfence.errors import Failed
 from ringfence.linux import _libc
 from ringfence.linux.seccompprofile import notifies

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 
+from ringfence import json
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput, RingfenceError
 from ringfence.runtime import hooks, state
 from ringfence.runtime.compile import START_SOCKET

@@ -9,10 +9,10 @@ kernel can contradict: a pid counts only with its start time, a waiting containe
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 
+from ringfence import json
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
 from ringfence.linux import processes
 from ringfence.runtime.compile import PID_FILE, START_SOCKET

@@ -10,7 +10,7 @@ from ringfence.linux import mounts, namespaces
 from ringfence.linux.namespaces import Clone
 
 
-def run(work: Callable[[], None], unshare: Clone = Clone.NEWNS) -> None:
+def run(work: Callable[[], None], unshare: int = Clone.NEWNS) -> None:
     """Call `work` in a forked child that has left the namespaces of `unshare`; what it raises fails the test.
 
     With NEWNS, nothing mounted there reaches the host: propagation is cut before `work` begins.
@@ -21,7 +21,7 @@ def run(work: Callable[[], None], unshare: Clone = Clone.NEWNS) -> None:
         report = ""
         try:
             namespaces.unshare(unshare)
-            if Clone.NEWNS in unshare:
+            if unshare & Clone.NEWNS:
                 mounts.mount(None, "/", None, mounts.MountFlag.REC | mounts.MountFlag.PRIVATE)
             work()
         except BaseException:

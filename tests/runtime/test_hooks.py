@@ -89,7 +89,9 @@ def test_each_kind_runs_in_its_place_and_time_with_the_state(
 def test_hooks_of_a_kind_run_in_their_order(bundle: Bundle, runtime: OciRuntime, short_directory: Path) -> None:
     out = short_directory / "order"
     bundle.spec["hooks"] = {
-        kind: [hook(f"echo {kind}{number} >>{out}") for number in range(3)] for kind in KINDS if kind != "startContainer"
+        kind: [hook(f"echo {kind}{number} >>{out}") for number in range(3)]
+        for kind in KINDS
+        if kind != "startContainer"
     }
     bundle.shell("true").run(runtime)
 
@@ -108,7 +110,7 @@ def test_a_hook_of_create_that_fails_destroys_the_container(
     with pytest.raises(Failed, match=f"{kind} hook /bin/sh exited with status 3"):
         bundle.shell("echo program").run(runtime)
 
-    before = [name for name in KINDS[: KINDS.index(kind)]]
+    before = KINDS[: KINDS.index(kind)]
     assert out.read_text().split() == [*before, "poststop"]
     assert state.identifiers(runtime.root) == []
 
@@ -194,7 +196,9 @@ def test_a_start_container_hook_without_an_environment_has_the_process_s(bundle:
     assert [(bundle.rootfs / name).read_text() for name in ("inherited", "own", "none")] == ["process\n", "own\n", "\n"]
 
 
-def test_a_hook_without_args_has_its_path_for_a_name(bundle: Bundle, runtime: OciRuntime, short_directory: Path) -> None:
+def test_a_hook_without_args_has_its_path_for_a_name(
+    bundle: Bundle, runtime: OciRuntime, short_directory: Path
+) -> None:
     script = short_directory / "script"
     script.write_text(f"#!/bin/sh\necho $0 $# >{short_directory}/out\n")
     script.chmod(0o755)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.commandline import Flag, UsageError
 from ringfence.errors import NotFound
 from ringfence.runtime import state

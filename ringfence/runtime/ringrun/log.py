@@ -9,7 +9,7 @@ def entry(level: str, message: str, form: str) -> str:
     """The line, with its end, as "text" or "json"."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if form == "json":
-        import json
+        from ringfence import json
 
         return json.dumps({"level": level, "msg": message, "time": stamp}) + "\n"
     quoted = message.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

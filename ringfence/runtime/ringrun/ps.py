@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ringfence import json
 from ringfence.commandline import UsageError
 from ringfence.errors import Failed
 from ringfence.runtime.ringrun.list import FORMAT, in_json

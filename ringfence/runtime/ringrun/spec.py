@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
+from ringfence import json
 from ringfence.commandline import Flag
 from ringfence.errors import Conflict
 from ringfence.oci.runtime_spec import default_spec

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
+from ringfence import json
 from ringfence.runtime.compile_hooks import state
 from ringfence.runtime.ringrun.verb import Verb
 
