@@ -35,7 +35,7 @@ def _interval(flag: str, value: Any) -> int:
 def command(flag: str, value: Any) -> list[str]:
     """A shell command → ["CMD-SHELL", …]; a list or JSON array is an argv → ["CMD", …]; `none` → ["NONE"]."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        import json
+        from ringfence import json
 
         try:
             value = json.loads(value)

@@ -105,7 +105,7 @@ def workdir(flag: str, value: Any) -> str:
 def entrypoint(flag: str, value: Any) -> list[str]:
     """One program, or an argv: a Python list, or a JSON array as podman takes it. [""] clears the image's own."""
     if isinstance(value, str) and value.startswith("["):
-        import json
+        from ringfence import json
 
         try:
             value = json.loads(value)
@@ -178,7 +178,7 @@ def _seccomp(flag: str, entry: str, content: str) -> Any:
         return "default" if content == "builtin" else content
     if not content:
         bad(flag, entry, "names no profile")
-    import json
+    from ringfence import json
 
     try:
         profile = json.loads(host_file(flag, content))

@@ -7,11 +7,11 @@ state.py), `bundle/` with its config.json, and `root/`, the runtime's state.
 
 from __future__ import annotations
 
-import json
 import os
 import signal as signals
 import time
 
+from ringfence import json
 from ringfence.errors import Conflict, Failed, InvalidInput, NotFound
 from ringfence.linux import cgroups, mountinfo, processes
 from ringfence.linux.mountoptions import parse_options
