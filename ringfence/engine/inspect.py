@@ -96,8 +96,11 @@ def graph_driver(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
 
 
 def sizes(engine: Engine, record: ContainerRecord) -> dict[str, int]:
-    """SizeRw: bytes on disk of what it wrote. SizeRootFs: those and its image's layers."""
-    own = engine.snapshots.usage(record.id).size
+    """SizeRw: bytes on disk of what it wrote. SizeRootFs: those and its image's layers. Zeros when it is being removed."""
+    try:
+        own = engine.snapshots.usage(record.id).size
+    except NotFound:
+        return {"SizeRw": 0, "SizeRootFs": 0}
     total, parent = own, record.parent
     while parent and engine.snapshots.driver == "overlay":  # a snapshot of `copy` holds its parents' files itself
         total += engine.snapshots.usage(parent).size

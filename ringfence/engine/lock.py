@@ -58,9 +58,19 @@ class Lock:
     def _open(self) -> int:
         while True:
             if self._make:
-                os.makedirs(self._directory, 0o700, exist_ok=True)
+                self._make_directory()
             try:
                 return os.open(f"{self._directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
                 if not self._make:  # else a sweep has taken the directory, which was still empty: make it again
                     raise NotFound(f"no such container: {self._id[:12]}") from None
+
+    def _make_directory(self) -> None:
+        """As makedirs, which fails if a directory that was there goes away before it has looked."""
+        try:
+            os.mkdir(self._directory, 0o700)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._directory), 0o700, exist_ok=True)
+            self._make_directory()

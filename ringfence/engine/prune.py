@@ -32,13 +32,16 @@ def containers(engine: Engine, filters: Wanted) -> dict[str, Any]:
     for record in repair.every(engine):
         if record.created >= limit or not _labelled(record.labels, filters):
             continue
-        with Lock(engine, record.id):
-            found = engine.records.get(record.id)
-            if found is None or status.of(engine, found).word not in ("created", "exited", "dead"):
-                continue
-            space += inspect.sizes(engine, found)["SizeRw"]
-            rm.remove(engine, found)
-            removed.append(found.id)
+        try:
+            with Lock(engine, record.id):
+                found = repair.fresh(engine, record)
+                if status.of(engine, found).word not in ("created", "exited", "dead"):
+                    continue
+                space += inspect.sizes(engine, found)["SizeRw"]
+                rm.remove(engine, found)
+                removed.append(found.id)
+        except NotFound:
+            continue  # its monitor, or another process, has just removed it
     return {"ContainersDeleted": removed, "SpaceReclaimed": space}
 
 

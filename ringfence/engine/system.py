@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ringfence.engine import images, inspect, ps, repair, runtimes, status, volume
+from ringfence.engine import images, ps, repair, runtimes, status, volume
 from ringfence.engine.volumes import Volumes
 
 TYPE_CHECKING = False
@@ -100,12 +100,10 @@ def _images(engine: Engine) -> dict[str, Any]:
 
 
 def _containers(engine: Engine) -> dict[str, Any]:
-    items = ps.ps(engine, all=True, filters={}, last=-1, size=False)
+    items = ps.ps(engine, all=True, filters={}, last=-1, size=True)
     active = 0
     total = free = 0
     for item in items:
-        record = engine.records.get(item["Id"])
-        item["SizeRw"] = inspect.sizes(engine, record)["SizeRw"] if record else 0
         live = item["State"] in ("running", "paused", "restarting")
         active += live
         total += item["SizeRw"]

@@ -1,4 +1,4 @@
-"""Whole directory trees of snapshots: measured and copied. None is in use by a container meanwhile."""
+"""Whole directory trees of snapshots: measured, also while a container uses them, and copied."""
 
 from __future__ import annotations
 
@@ -9,28 +9,42 @@ import stat
 
 from ringfence.snapshots import Usage
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _FICLONE = 0x40049409  # linux/fs.h
 
 
 def disk_usage(path: str) -> Usage:
-    """Blocks and inodes of a tree, with each hard-linked file counted once."""
+    """Blocks and inodes of a tree, with each hard-linked file counted once; of one in use, what is still there."""
     top = os.lstat(path)
     size, inodes = top.st_blocks * 512, 1
     links: set[int] = set()
+    for entry in _walk(path):
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            if status.st_ino in links:
+                continue
+            links.add(status.st_ino)
+        size += status.st_blocks * 512
+        inodes += 1
+    return Usage(size, inodes)
+
+
+def _walk(path: str) -> Iterator[os.DirEntry[str]]:
+    """Every entry below a directory; one that is removed meanwhile, as in a running container, is left out."""
     pending = [path]
     while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append(entry.path)
-                elif status.st_nlink > 1:
-                    if status.st_ino in links:
-                        continue
-                    links.add(status.st_ino)
-                size += status.st_blocks * 512
-                inodes += 1
-    return Usage(size, inodes)
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        yield from entries
 
 
 def copy_tree(source: str, target: str) -> None:

@@ -105,6 +105,23 @@ def test_a_lock_of_a_removed_container_is_not_taken_for_that_of_a_new_one(engine
     held.release()
 
 
+def test_what_others_do_meanwhile_is_no_error_of_a_look(engine: Engine) -> None:
+    program = (
+        f"from ringfence import Engine\ne = Engine({engine.root!r}, {engine.state!r})\n"
+        "for _ in range(60): e.run('host', ['sh', '-c', 'for i in 1 2 3; do echo >x; rm x; done'], rm=True, detach={})"
+    )
+    engine.images()
+    others = [subprocess.Popen([sys.executable, "-c", program.format(detach)]) for detach in (False, True)]
+    while any(other.poll() is None for other in others):
+        engine.ps(all=True, size=True)
+        engine.df()
+        engine.info()
+        list(engine.stats(stream=False, interval=0))
+        engine.container_prune()
+        engine.system_prune()
+    assert [other.returncode for other in others] == [0, 0]
+
+
 @pytest.mark.timeout(240)
 def test_a_killed_engine_leaves_nothing_behind_and_stops_nobody(engine: Engine) -> None:
     bystander = engine.run("host", ["sleep", "600"], detach=True)
