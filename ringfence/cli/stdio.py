@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
+from _signal import set_wakeup_fd, signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 
 from ringfence.cli import exitcodes
 from ringfence.cli.detach import Detector
 from ringfence.cli.parser import UsageError
 from ringfence.errors import Conflict, NotFound
-from ringfence.linux import terminal
+from ringfence.linux import signals, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK = 32 * 1024 - 1
 STDIN, STDOUT, STDERR = 0, 1, 2
-PROXIED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+PROXIED = (signals.SIGHUP, signals.SIGINT, signals.SIGQUIT, signals.SIGTERM, signals.SIGUSR1, signals.SIGUSR2)
 PATIENCE = 3  # interrupts after which we leave although the program goes on, as docker's client does
 
 
@@ -153,10 +153,10 @@ class Pump:
             self._session.resize(*size)
 
     def _signal(self, number: int) -> None:
-        if number == signal.SIGWINCH:
+        if number == signals.SIGWINCH:
             self._resize()
             return
-        self._interrupts += number in (signal.SIGINT, signal.SIGTERM)
+        self._interrupts += number in (signals.SIGINT, signals.SIGTERM)
         if self._kill is None:
             self._result = 128 + number
             return
@@ -185,14 +185,14 @@ class _Signals:
 
     def __enter__(self) -> int:
         self._reading, self._writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._before = {number: signal.signal(number, lambda *_: None) for number in (*PROXIED, signal.SIGWINCH)}
-        self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        self._before = {number: signal(number, lambda *_: None) for number in (*PROXIED, signals.SIGWINCH)}
+        self._wakeup = set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         return self._reading
 
     def __exit__(self, *_exception: object) -> None:
-        signal.set_wakeup_fd(self._wakeup)
+        set_wakeup_fd(self._wakeup)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal(number, handler)
         os.close(self._reading)
         os.close(self._writing)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from ringfence.engine import events, places, repair, status
 from ringfence.engine.options import Options
 from ringfence.engine.session import Session
 from ringfence.errors import Conflict
+from ringfence.linux import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def attach(engine: Engine, name: str) -> Session:
     return Session(record.id, connection, tty=options.tty, pid=current.pid, stdin=options.interactive)
 
 
-def _connect(path: str) -> socket.socket | None:
+def _connect(path: str) -> sockets.Socket | None:
     """A connection to the monitor, or None if it has ended. A path may be longer than an address (unix(7): 108)."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     try:
         directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

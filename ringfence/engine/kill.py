@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal as signals
-
 from ringfence.engine import repair, status, stop, wait
 from ringfence.engine.lock import Lock
 from ringfence.errors import Conflict
+from ringfence.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
 
 def kill(engine: Engine, name: str, signal: str) -> None:
     """See Engine.kill. A signal that means to end it (SIGKILL, its stop signal) also ends its restart policy."""
-    from ringfence.linux import signals as names
 
-    number = names.parse(signal)
+    number = signals.parse(signal)
     record = repair.find(engine, name)
     with Lock(engine, record.id):
         record = repair.fresh(engine, record)

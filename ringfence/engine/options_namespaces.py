@@ -98,12 +98,12 @@ def host_name(flag: str, value: Any) -> str:
 
 def address(flag: str, value: Any) -> str:
     """An IPv4 or IPv6 address."""
-    import socket
+    from ringfence.linux import sockets
 
     words = text(flag, value).strip()
-    for family in (socket.AF_INET, socket.AF_INET6):
+    for family in (sockets.AF_INET, sockets.AF_INET6):
         try:
-            socket.inet_pton(family, words.partition("%")[0] if family == socket.AF_INET6 else words)
+            sockets.inet_pton(family, words.partition("%")[0] if family == sockets.AF_INET6 else words)
         except (OSError, ValueError):
             continue
         return words

@@ -7,11 +7,11 @@ the program is executed, `X` the exit record (the last one), `!` a start that fa
 
 from __future__ import annotations
 
-import socket
 import struct
 
 from ringfence import json
 from ringfence.errors import CannotExecute, Failed
+from ringfence.linux import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Session:
     Use it with `select`/`poll` through `fileno()`. The owner (of `launch` and `exec_session`) ends with `finish`.
     """
 
-    def __init__(self, id: str, connection: socket.socket, *, tty: bool, pid: int = 0, stdin: bool = False,
+    def __init__(self, id: str, connection: sockets.Socket, *, tty: bool, pid: int = 0, stdin: bool = False,
                  at_exit: Callable[[], None] | None = None) -> None:  # fmt: skip
         self.id = id
         self.pid = pid
@@ -48,7 +48,7 @@ class Session:
         `X` is kept in `exit_record` too; without `wait` BlockingIOError says that there is none yet.
         """
         try:
-            message = self.socket.recv(CHUNK + 1, 0 if wait else socket.MSG_DONTWAIT)
+            message = self.socket.recv(CHUNK + 1, 0 if wait else sockets.MSG_DONTWAIT)
         except ConnectionResetError:
             message = b""
         kind, payload = message[:1].decode("latin-1"), message[1:]
@@ -62,7 +62,7 @@ class Session:
 
     def send(self, data: bytes) -> bool:
         """Feed up to 32 KiB to its stdin; False if the monitor takes no more for now: poll for writing, then again."""
-        return self._tell(b"I" + data, socket.MSG_DONTWAIT)
+        return self._tell(b"I" + data, sockets.MSG_DONTWAIT)
 
     def close_stdin(self) -> None:
         self._tell(b"C")
@@ -129,7 +129,7 @@ class Session:
     def _tell(self, message: bytes, flags: int = 0) -> bool:
         """Send a message; one for a program that has ended meanwhile is nobody's any more, and so no error."""
         try:
-            self.socket.send(message, flags | socket.MSG_NOSIGNAL)
+            self.socket.send(message, flags | sockets.MSG_NOSIGNAL)
         except BlockingIOError:
             return False
         except (BrokenPipeError, ConnectionResetError):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal as signals
-
 from ringfence.engine import events, repair, status, wait
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
 from ringfence.errors import Conflict, DeadlineExceeded, NotFound
+from ringfence.linux import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +19,8 @@ PATIENCE = 10.0
 
 def stop(engine: Engine, name: str, timeout: int | None, signal: str | None) -> None:
     """See Engine.stop."""
-    from ringfence.linux import signals as names
-
     record = repair.find(engine, name)
-    number = names.parse(signal) if signal else stop_signal(record)
+    number = signals.parse(signal) if signal else stop_signal(record)
     with Lock(engine, record.id):
         record = repair.fresh(engine, record)
         current = status.of(engine, record)
@@ -44,10 +41,8 @@ def stop(engine: Engine, name: str, timeout: int | None, signal: str | None) -> 
 
 def stop_signal(record: ContainerRecord) -> int:
     """--stop-signal, else the image's, else SIGTERM."""
-    from ringfence.linux import signals as names
-
     text = Options.from_json(record.options).stop_signal or record.image_config.get("StopSignal") or ""
-    return names.parse(text) if text else signals.SIGTERM
+    return signals.parse(text) if text else signals.SIGTERM
 
 
 def mark_stopped(engine: Engine, record: ContainerRecord) -> None:

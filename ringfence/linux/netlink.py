@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
+
+from ringfence.linux import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Connection:
     __slots__ = ("_sequence", "_socket")
 
     def __init__(self, family: int) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
+        self._socket = sockets.Socket(sockets.AF_NETLINK, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, family)
         self._sequence = 0
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -181,7 +182,7 @@ class Connection:
 
     def _receive(self) -> list[Message]:
         """The messages of one datagram that answer the request at hand."""
-        size = self._socket.recv_into(bytearray(1), 0, socket.MSG_PEEK | socket.MSG_TRUNC)
+        size = self._socket.recv_into(bytearray(1), 0, sockets.MSG_PEEK | sockets.MSG_TRUNC)
         data, (port, _groups) = self._socket.recvfrom(size)
         if port != 0:  # only the kernel has port 0; any process may send us something
             return []

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
 import sys
 
-from ringfence.linux import namespaces
+from ringfence.linux import namespaces, sockets
 from ringfence.linux.netlink import Connection, Flag, pack_attribute, parse_attributes
 
 TYPE_CHECKING = False
@@ -71,7 +70,7 @@ class Address:
         family, self.prefix, flags, self.scope, self.index = _ADDRESS.unpack_from(message.payload)
         values = dict(parse_attributes(message.payload[_ADDRESS.size :]))
         # On a point-to-point link ADDRESS is the other end; LOCAL, where there is one, is always this end.
-        self.address = socket.inet_ntop(family, values.get(_IFA["LOCAL"]) or values[_IFA["ADDRESS"]])
+        self.address = sockets.inet_ntop(family, values.get(_IFA["LOCAL"]) or values[_IFA["ADDRESS"]])
         self.label = _text(values.get(_IFA["LABEL"], b""))
         self.flags = _number(values, _IFA["FLAGS"]) or flags
 
@@ -104,7 +103,7 @@ class Route:
 
     def _address(self, values: dict[int, bytes], name: str) -> str:
         value = values.get(_RTA[name])
-        return socket.inet_ntop(self.family, value) if value else ""
+        return sockets.inet_ntop(self.family, value) if value else ""
 
 
 class RouteConnection(Connection):
@@ -119,7 +118,7 @@ class RouteConnection(Connection):
         def connect() -> None:
             if namespace is not None:
                 namespaces.enter(namespace, "network")
-            super(RouteConnection, self).__init__(socket.NETLINK_ROUTE)
+            super(RouteConnection, self).__init__(sockets.NETLINK_ROUTE)
 
         connect() if namespace is None else namespaces.on_own_thread(connect)
 
@@ -183,7 +182,7 @@ class RouteConnection(Connection):
     def routes(self, table: int = _MAIN_TABLE) -> list[Route]:
         """The routes of both families in one table."""
         found = []
-        for family in (socket.AF_INET, socket.AF_INET6):
+        for family in (sockets.AF_INET, sockets.AF_INET6):
             found += objects(Route, self.dump(GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)))
         return [route for route in found if route.table == table]
 
@@ -224,7 +223,7 @@ def _address(index: int, address: str, prefix: int) -> bytes:
 
 def _route(destination: str, prefix: int, gateway: str, link: int, source: str) -> bytes:
     family, packed = _packed(destination)
-    scope = _SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else _SCOPE_LINK
+    scope = _SCOPE_UNIVERSE if gateway or family == sockets.AF_INET6 else _SCOPE_LINK
     head = _ROUTE.pack(family, prefix, 0, 0, _MAIN_TABLE, _PROTOCOL_STATIC, scope, _UNICAST, 0)
     return b"".join(
         (
@@ -238,9 +237,9 @@ def _route(destination: str, prefix: int, gateway: str, link: int, source: str) 
 
 
 def _packed(address: str) -> tuple[int, bytes]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    family = sockets.AF_INET6 if ":" in address else sockets.AF_INET
     try:
-        return family, socket.inet_pton(family, address)
+        return family, sockets.inet_pton(family, address)
     except OSError:
         raise OSError(errno.EINVAL, "not an IP address", address) from None
 

@@ -8,12 +8,11 @@ state.py), `bundle/` with its config.json, and `root/`, the runtime's state.
 from __future__ import annotations
 
 import os
-import signal as signals
 import time
 
 from ringfence import json
 from ringfence.errors import Conflict, Failed, InvalidInput, NotFound
-from ringfence.linux import cgroups, mountinfo, processes
+from ringfence.linux import cgroups, mountinfo, processes, signals
 from ringfence.linux.mountoptions import parse_options
 from ringfence.oci import runtime_spec
 from ringfence.runtime import compile_command, compile_hooks, helper, kill, state

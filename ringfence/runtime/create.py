@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
-from ringfence.linux import cgroups, processes
+from ringfence.linux import cgroups, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime import compile_hooks, hooks, state
 from ringfence.runtime.compile import compile_container
@@ -143,7 +142,7 @@ def _execute(
 def _undo_cgroups(facts: Facts) -> None:
     """What a helper that was killed, or a container that nobody monitored, leaves: mounts end with its processes."""
     if facts.driver is not None and facts.driver.exists(facts.cgroup):
-        facts.driver.kill(facts.cgroup, signal.SIGKILL)
+        facts.driver.kill(facts.cgroup, signals.SIGKILL)
         if not facts.found_cgroup:
             facts.driver.remove(facts.cgroup)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from ringfence.errors import Failed
+from ringfence.linux import signals
 from ringfence.runtime import hooks, state
 from ringfence.runtime.kill import kill, wait
 
@@ -28,9 +28,9 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     status = record.status()
     if status == state.CREATED or (force and status in (state.RUNNING, state.PAUSED, state.CREATED)):
         if driver.exists(record.cgroup):
-            kill(record, signal.SIGKILL, driver, all=True)
+            kill(record, signals.SIGKILL, driver, all=True)
         else:
-            kill(record, signal.SIGKILL, driver)
+            kill(record, signals.SIGKILL, driver)
         if not wait(record.pid, PATIENCE):
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:
@@ -38,7 +38,7 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     if record.cgroup and not _removed_by_monitor(record, driver) and driver.exists(record.cgroup):
         try:
             if driver.processes(record.cgroup):  # others of a shared pid namespace outlive the first process
-                driver.kill(record.cgroup, signal.SIGKILL)
+                driver.kill(record.cgroup, signals.SIGKILL)
         except FileNotFoundError:
             pass  # the monitor, slower than we waited for, has just removed it
         if not record.document.get("found_cgroup"):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from ringfence.errors import Conflict
-from ringfence.linux import cgroups, namespaces, processes
+from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime.compile import compile_exec
 from ringfence.runtime.create import rare, seccomp
@@ -93,7 +92,7 @@ def _listener(record: State) -> Listener | None:
 
 def abandon(executed: Executed) -> None:
     """End a process whose caller could not be told of it; it is a child of ours or of nobody who waits for it."""
-    os.kill(executed.pid, signal.SIGKILL)
+    os.kill(executed.pid, signals.SIGKILL)
     executed.control.close()
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import socket
 
 from ringfence import json
 from ringfence.errors import CannotExecute, Failed, InvalidInput, RingfenceError
+from ringfence.linux import signals, sockets
 from ringfence.runtime import helper
 
 TYPE_CHECKING = False
@@ -43,7 +42,7 @@ class Executed:
 
     __slots__ = ("control", "monitor_pid", "pid", "terminal")
 
-    def __init__(self, pid: int, monitor_pid: int, control: socket.socket, terminal: int) -> None:
+    def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket, terminal: int) -> None:
         self.pid = pid
         self.monitor_pid = monitor_pid
         self.control = control
@@ -65,7 +64,7 @@ def execute(
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices.
     """
     program = helper.sealed(scratch)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = sockets.pair()
     try:
         memory = os.memfd_create("plan", os.MFD_CLOEXEC)
         try:
@@ -86,12 +85,12 @@ def execute(
         raise
 
 
-def _abandon(control: socket.socket) -> None:
+def _abandon(control: sockets.Socket) -> None:
     """Let the helper come to its report, end what it has started, and wait until it has told of that end, too."""
     with control:
         while message := control.recv(MESSAGE):
             if message[:1] == b"P":
-                os.kill(json.loads(message[1:])["pid"], signal.SIGKILL)
+                os.kill(json.loads(message[1:])["pid"], signals.SIGKILL)
 
 
 def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> None:
@@ -121,10 +120,10 @@ def _reap() -> None:
         _monitors.remove(pid)
 
 
-def _report(plan: Plan, control: socket.socket, listener: Listener | None, mover: Mover | None) -> Executed:
+def _report(plan: Plan, control: sockets.Socket, listener: Listener | None, mover: Mover | None) -> Executed:
     terminal = -1
     while True:
-        message, descriptors, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+        message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
         kind = message[:1]
         if kind == b"M":
             terminal = descriptors[0]

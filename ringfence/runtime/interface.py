@@ -8,10 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping, Sequence
     from typing import Any, Protocol
 
+    from ringfence.linux import sockets
     from ringfence.linux.mounts import Mount
     from ringfence.runtime.plan import Plan
 else:
@@ -126,7 +126,7 @@ class Started:
 
     __slots__ = ("control", "monitor_pid", "pid")
 
-    def __init__(self, pid: int, monitor_pid: int, control: socket.socket) -> None:
+    def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket) -> None:
         self.pid = pid
         self.monitor_pid = monitor_pid
         self.control = control

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal as signals
 
 from ringfence.errors import Conflict
-from ringfence.linux import processes
+from ringfence.linux import pidfd, processes, signals
 from ringfence.runtime.compile_namespaces import requested
 from ringfence.runtime.state import ALLOWED
 
@@ -55,7 +54,7 @@ def send(pid: int, signal: int, begun: int) -> bool:
     try:
         if not processes.alive(pid, begun):
             return False
-        signals.pidfd_send_signal(descriptor, signal)
+        pidfd.send_signal(descriptor, signal)
     except ProcessLookupError:
         return False
     finally:

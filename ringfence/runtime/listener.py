@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import time
 
 from ringfence import json
 from ringfence.errors import Failed
-from ringfence.linux import _libc
+from ringfence.linux import _libc, sockets
 from ringfence.linux.seccompprofile import notifies
 
 TYPE_CHECKING = False
@@ -30,7 +29,7 @@ class Listener:
 
     def __init__(self, seccomp: dict[str, Any], state: dict[str, Any]) -> None:
         self._path, self._metadata, self._state = seccomp["listenerPath"], seccomp.get("listenerMetadata"), state
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
             self._socket.connect(self._path)
         except OSError as error:
@@ -46,7 +45,7 @@ class Listener:
         try:
             descriptor = _taken(pid, number)
             try:
-                socket.send_fds(self._socket, [self._document(pid)], [descriptor])
+                sockets.send_descriptors(self._socket, self._document(pid), [descriptor])
             finally:
                 os.close(descriptor)
         except OSError as error:

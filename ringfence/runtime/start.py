@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from ringfence import json
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput, RingfenceError
+from ringfence.linux import sockets
 from ringfence.runtime import hooks, state
 from ringfence.runtime.compile import START_SOCKET
 from ringfence.runtime.execute import MESSAGE
@@ -28,7 +28,7 @@ def start(record: State) -> None:
         raise InvalidInput(f"cannot start container {record.id}: its spec has no process")
     agent = _listener(record)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knock:
+        with sockets.Socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as knock:
             try:
                 state.connect(knock, record.directory)
                 knock.send(b"start")
@@ -46,7 +46,7 @@ def start(record: State) -> None:
             agent.close()
 
 
-def _hear(knock: socket.socket, record: State, agent: Listener | None) -> None:
+def _hear(knock: sockets.Socket, record: State, agent: Listener | None) -> None:
     """Until the program is executed, which closes the connection, or an error is told."""
     executing = False
     while True:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 
 from ringfence import json
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
-from ringfence.linux import processes
+from ringfence.linux import processes, sockets
 from ringfence.runtime.compile import PID_FILE, START_SOCKET
 
 TYPE_CHECKING = False
@@ -184,7 +183,7 @@ def _remove_tree(directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def connect(knock: socket.socket, directory: str) -> None:
+def connect(knock: sockets.Socket, directory: str) -> None:
     """Connect to the start socket, by its directory's descriptor: an address holds 107 bytes only (unix(7))."""
     descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -197,7 +196,7 @@ def waiting(directory: str) -> bool:
     """Whether the first process still waits for `start`: its socket answers (a look leaves it waiting)."""
     if not os.path.exists(f"{directory}/{START_SOCKET}"):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knock:
+    with sockets.Socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as knock:
         knock.setblocking(False)
         try:
             connect(knock, directory)

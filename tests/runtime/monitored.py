@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ringfence.linux import sockets
 from ringfence.runtime.interface import Launch, Log, Monitoring
 from ringfence.runtime.native import OciRuntime
 from tests.bundles import Bundle
@@ -20,7 +20,7 @@ MESSAGE = 32769
 class Client:
     """One end of a monitor's socket. `output` is what came of both streams, in the order it came."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: sockets.Socket) -> None:
         self.socket = connection
         self.socket.settimeout(60)
         self.output = b""
@@ -28,7 +28,7 @@ class Client:
 
     @classmethod
     def attach(cls, path: Path) -> Client:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
         connection.connect(str(path))
         return cls(connection)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal as signals
 import time
 
 from ringfence.errors import Unsupported
+from ringfence.linux import signals
 from ringfence.linux.cgroups import blockio, cpu, freezer, memory, pids
 from ringfence.linux.cgroups.setting import GONE
 

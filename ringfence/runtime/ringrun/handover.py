@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from ringfence.commandline import Flag
 from ringfence.errors import InvalidInput
+from ringfence.linux import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def give(call: Call, executed: Executed) -> None:
 
 def _send(path: str, message: bytes, descriptor: int) -> None:
     """Send a descriptor to who listens at `path`, and close ours (runc's docs/terminals.md)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with sockets.Socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as connection:
         try:
             connection.connect(path)
-            socket.send_fds(connection, [message], [descriptor])
+            sockets.send_descriptors(connection, message, [descriptor])
         except OSError as error:
             error.filename = path
             raise

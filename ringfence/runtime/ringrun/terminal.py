@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-import signal
+from _signal import signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 
-from ringfence.linux import _libc
+from ringfence.linux import _libc, signals
 from ringfence.linux.terminal import RawMode, set_window_size, window_size
 
 TYPE_CHECKING = False
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ringfence.runtime.execute import Executed
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-_NOT_FORWARDED = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGWINCH, signal.SIGURG, signal.SIGTTOU,
-                  signal.SIGTTIN, signal.SIGTSTP, signal.SIGPIPE}  # fmt: skip
+_NOT_FORWARDED = {
+    signals.parse(name) for name in ("CHLD", "KILL", "STOP", "WINCH", "URG", "TTOU", "TTIN", "TSTP", "PIPE")
+}
 
 
 def become_subreaper() -> None:
@@ -33,9 +34,9 @@ def attend(executed: Executed, *, reap_others: bool = True) -> int:
     executed.control.close()
     if not reap_others:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0)
-    forwarded = [number for number in signal.valid_signals() if number not in _NOT_FORWARDED and number < 32]
+    forwarded = [number for number in range(1, 32) if number not in _NOT_FORWARDED]
     for number in forwarded:
-        signal.signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
+        signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
     if executed.terminal >= 0:
         _copy(executed.terminal)
     pid, status = 0, 0
@@ -57,7 +58,7 @@ def _copy(master: int) -> None:
         _pump(master, stdin, stdout)
         return
     resize()
-    signal.signal(signal.SIGWINCH, resize)
+    signal(signals.SIGWINCH, resize)
     with RawMode(stdin):
         _pump(master, stdin, stdout)
 
