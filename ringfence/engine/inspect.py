@@ -96,7 +96,7 @@ def graph_driver(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
 
 
 def sizes(engine: Engine, record: ContainerRecord) -> dict[str, int]:
-    """SizeRw: bytes on disk of what it wrote. SizeRootFs: those and its image's layers. Zeros when it is being removed."""
+    """SizeRw: bytes on disk of what it wrote. SizeRootFs: those and its image's layers. Zeros if it is going."""
     try:
         own = engine.snapshots.usage(record.id).size
     except NotFound:
