@@ -29,9 +29,10 @@ DOORS: dict[str, set[str]] = {
     "images": {"content", "registry", "layers", "snapshots"},
     "network": {"linux"},
     "engine": {"images", "network", "runtime"},
+    "build": {"engine"},
     "pods": {"engine"},
-    "api": {"pods", "engine", "images"},
-    "cli": {"engine"},
+    "api": {"pods", "build", "engine", "images"},
+    "cli": {"build", "engine"},
     "daemon": {"api", "pods", "engine"},
     "__init__": {"engine"},
 }

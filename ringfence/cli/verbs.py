@@ -14,7 +14,7 @@ CONTAINER = {
         "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
     )
 }  # fmt: skip
-IMAGE = {"history": "history", "import": "import_", "load": "load", "save": "save", "tag": "tag"}
+IMAGE = {"build": "build", "history": "history", "import": "import_", "load": "load", "save": "save", "tag": "tag"}
 SYSTEM = {"events": "events", "info": "info"}
 
 ALONE = {
@@ -30,6 +30,7 @@ ALONE = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "builder": ("Manage builds", {"build": "build", "prune": "builder_prune"}),
     "container": ("Manage containers", {
         **CONTAINER, "explain": "explain", "inspect": "container_inspect", "ls": "ps", "prune": "container_prune",
     }),

@@ -65,13 +65,91 @@ class _Lock:
         os.close(self._file)
 
 
+class Ingest:
+    """A blob being written, in a `with` block: its end stores it as `blob`, an exception forgets it."""
+
+    blob: Blob
+
+    def __init__(self, store: ContentStore, expected: Digest | None, size: int | None) -> None:
+        self._store = store
+        self._expected = expected
+        self._size = size
+        self._lease = store.lease()
+        self._path = os.path.join(store.ingesting, os.urandom(12).hex())
+        self._hash = hasher(expected.algorithm if expected else "sha256")
+        self._written = 0
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Ingest:
+        self._lease.__enter__()
+        try:
+            self._file = open(self._path, "xb", buffering=0)
+        except OSError as error:
+            self._lease.__exit__()
+            raise _failure(error, self._doing) from error
+        return self
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Corrupt once there is more than was announced."""
+        assert self._file is not None
+        self._hash.update(data)
+        self._written += len(data)
+        if self._size is not None and self._written > self._size:
+            raise Corrupt(f"{self._expected or 'blob'}: has more bytes than the {self._size} announced")
+        left = data
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        assert self._file is not None
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as reason:
+            error = reason
+        except BaseException:
+            self._forget()
+            raise
+        if error is None:
+            self._file.close()
+            self._lease.__exit__()
+            return
+        self._forget()
+        if isinstance(error, OSError):
+            raise _failure(error, self._doing) from error
+
+    def _finish(self) -> None:
+        assert self._file is not None
+        found = Digest.finish(self._hash)
+        if self._size is not None and self._written < self._size:
+            amount = f"only {self._written} bytes where {self._size} were announced"
+            raise Corrupt(f"{self._expected or 'blob'}: has {amount}")
+        if self._expected is not None and found != self._expected:
+            raise Corrupt(f"{self._expected}: the content has digest {found}")
+        # A rename may reach the disk before the data; after a power failure the blob would be there and empty.
+        os.fdatasync(self._file.fileno())
+        os.rename(self._path, self._store.path(found))
+        self.blob = Blob(found, self._written)
+
+    def _forget(self) -> None:
+        assert self._file is not None
+        self._file.close()
+        _remove(self._path)
+        self._lease.__exit__()
+
+    @property
+    def _doing(self) -> str:
+        return f"storing {self._expected or 'a blob'}"
+
+
 class ContentStore:
     """The content of one data directory. Any number of processes and threads may use it at once."""
 
     def __init__(self, data_dir: str | os.PathLike[str]) -> None:
         self._root = os.path.join(data_dir, "content")
         self._blobs = os.path.join(self._root, "blobs")
-        self._ingest = os.path.join(self._root, "ingest")
+        self.ingesting = os.path.join(self._root, "ingest")
         self._ready = False
 
     def ingest(self, chunks: Iterable[bytes], digest: str | None = None, size: int | None = None) -> Blob:
@@ -80,39 +158,14 @@ class ContentStore:
         A blob that is there already is replaced by its equal, which mends one that the disk has damaged. Hold a lease
         from before this until a record names the blob.
         """
-        expected = Digest(digest) if digest is not None else None
-        with self.lease():
-            path = os.path.join(self._ingest, os.urandom(12).hex())
-            try:
-                blob = self._write(path, chunks, expected, size)
-                os.rename(path, self.path(blob.digest))
-            except OSError as error:
-                _remove(path)
-                raise _failure(error, f"storing {expected or 'a blob'}") from error
-            except BaseException:
-                _remove(path)
-                raise
-            return blob
-
-    def _write(self, path: str, chunks: Iterable[bytes], expected: Digest | None, size: int | None) -> Blob:
-        hash = hasher(expected.algorithm if expected else "sha256")
-        written = 0
-        with open(path, "xb", buffering=0) as file:
+        with self.writing(digest, size) as out:
             for chunk in chunks:
-                hash.update(chunk)
-                written += len(chunk)
-                if size is not None and written > size:
-                    raise Corrupt(f"{expected or 'blob'}: has more bytes than the {size} announced")
-                while chunk:
-                    chunk = chunk[file.write(chunk) :]
-            found = Digest.finish(hash)
-            if size is not None and written < size:
-                raise Corrupt(f"{expected or 'blob'}: has only {written} bytes where {size} were announced")
-            if expected is not None and found != expected:
-                raise Corrupt(f"{expected}: the content has digest {found}")
-            # A rename may reach the disk before the data; after a power failure the blob would be there and empty.
-            os.fdatasync(file.fileno())
-        return Blob(found, written)
+                out.write(chunk)
+        return out.blob
+
+    def writing(self, digest: str | None = None, size: int | None = None) -> Ingest:
+        """As `ingest`, for who writes rather than is read from: a context whose `blob` is there after its end."""
+        return Ingest(self, Digest(digest) if digest is not None else None, size)
 
     def open(self, digest: str) -> BinaryIO:
         """The blob, for reading; it was verified when it was written. NotFound if it is not there."""
@@ -180,8 +233,8 @@ class ContentStore:
 
     def collect(self, used: Container[str]) -> list[Blob]:
         """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`."""
-        for name in _listdir(self._ingest):
-            _remove(os.path.join(self._ingest, name))
+        for name in _listdir(self.ingesting):
+            _remove(os.path.join(self.ingesting, name))
         removed = []
         for digest in list(self.digests()):
             if digest not in used:
@@ -195,7 +248,7 @@ class ContentStore:
             return
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
-            for path in (self._ingest, *(os.path.join(self._blobs, name) for name in ("sha256", "sha512"))):
+            for path in (self.ingesting, *(os.path.join(self._blobs, name) for name in ("sha256", "sha512"))):
                 os.makedirs(path, exist_ok=True)
         except OSError as error:
             raise _failure(error, "preparing the content store") from error

@@ -118,6 +118,10 @@ class Engine:
             self._database.close()
         self._database = self._records = self._images = None
 
+    def sibling(self) -> Engine:
+        """An engine of the same directories for another thread."""
+        return Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name)
+
     def __enter__(self) -> Engine:
         return self
 

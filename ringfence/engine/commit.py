@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringfence.engine import document, events, repair, root, status
+from ringfence.engine.layer import store_layer
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
 from ringfence.engine.spec_mounts import MADE
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
+    from ringfence.images.make import Layer
 
 INHERITED = ("User", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir", "Labels", "StopSignal", "Healthcheck")
 """What of the container's `Config` goes into the image config."""
@@ -30,10 +32,10 @@ def commit(engine: Engine, name: str, reference: str | None, *, author: str, mes
         parent = engine.image_store.get(record.image_id)
     except NotFound:
         raise Conflict(f"cannot commit container {record.name}: its image was removed", hint="export it") from None
-    with _layer(engine, record, pause) as layer:
-        made_by = " ".join(record.args)
-        image = commit(engine.image_store, parent, layer, config=_config(record), changes=change,
-                       name=reference or "", author=author, message=message, created_by=made_by)  # fmt: skip
+    made_by = " ".join(record.args)
+    image = commit(engine.image_store, parent, lambda: _layer(engine, record, pause), config=_config(record),
+                   changes=change, name=reference or "", author=author, message=message,
+                   created_by=made_by)  # fmt: skip
     events.emit_container(engine, record, "commit", imageID=image.id, imageRef=reference or "")
     return image.id
 
@@ -43,23 +45,17 @@ def _config(record: ContainerRecord) -> dict[str, Any]:
     return {key: found[key] for key in INHERITED if found.get(key)}
 
 
-def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Any:
-    """A temporary file, at its beginning, with what the container changed as a layer's tar."""
-    import tempfile
+def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Layer:
+    """What the container changed."""
     from contextlib import nullcontext
 
-    from ringfence.layers.diff import write_diff
-
-    file = tempfile.TemporaryFile(dir=engine.root)  # noqa: SIM115  (the caller's)
     with Lock(engine, record.id):
         freeze = pause and status.of(engine, record).word == "running"
         if freeze:
             engine.runtime_of(record).pause(record.id)
         try:
             with root.written(engine, record) as upper, root.base(engine, record) or nullcontext() as below:
-                write_diff(upper.path, below and below.fileno(), file, engine.snapshots.whiteouts, MADE)
+                return store_layer(engine, upper.path, below, MADE)
         finally:
             if freeze:
                 engine.runtime_of(record).resume(record.id)
-    file.seek(0)
-    return file

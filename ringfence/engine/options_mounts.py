@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     class MountRequest(TypedDict):
         """One mount that was asked for, as JSON.
 
-        `type`: "bind", "volume" or "tmpfs". `source`: the host's path, or the volume's name (empty: anonymous).
-        `target`: an absolute, normalised path in the container. `options`: for the spec. `create`: a bind source that
-        is missing is made as a directory (`-v` does so, `--mount` does not). `copy`: an empty volume is filled with
-        what the image has at the target. `labels`: of a volume made for this mount. `anonymous`: it was named by us.
-        `path`: the directory on the host, known once engine/volumes.py has resolved the request.
+        `type`: "bind", "volume" or "tmpfs"; for steps of a build "overlay", too. `source`: the host's path, or the
+        volume's name (empty: anonymous). `target`: an absolute, normalised path in the container. `options`: for the
+        spec. `create`: a bind source that is missing is made as a directory (`-v` does so, `--mount` does not). `copy`:
+        an empty volume is filled with what the image has at the target. `labels`: of a volume made for this mount.
+        `anonymous`: it was named by us. `path`: the directory on the host, known once engine/volumes.py has resolved
+        the request.
         """
 
         type: str

@@ -2,7 +2,8 @@
 
 One row each in the data directory's SQLite database. Whether it runs is never written here: `status` derives that from
 the runtime and the exit record, so that no crash can make the two disagree. `phase` is the one mark of a half-done
-change: "creating" until creation is complete, "removing" from the moment removal begins (see repair.py).
+change: "creating" until creation is complete, "removing" from the moment removal begins (see repair.py). A container in
+phase "building" is a step of a build for all its life (see step.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SCHEMA = [
     " phase TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID"
 ]
 COLUMNS = "id, name, created, phase, json"
-CREATING, CREATED, REMOVING = "creating", "created", "removing"
+CREATING, CREATED, REMOVING, BUILDING = "creating", "created", "removing", "building"
 
 
 class ContainerRecord:

@@ -1,14 +1,15 @@
 """Repair: what a killed process left half done is completed or rolled back by whoever comes next.
 
-A record in phase "creating" or "removing" whose lock is free is abandoned: its owner died. A --rm container that has
-ended and that nobody has removed is removed. Every verb finds its container through `find`, and so repairs it first.
+A record in phase "creating" or "removing" whose lock is free is abandoned: its owner died. One in phase "building" is
+even while it runs: a step is of no use without its build. A --rm container that has ended and that nobody has removed
+is removed. Every verb finds its container through `find`, and so repairs it first.
 """
 
 from __future__ import annotations
 
 from ringfence.engine import places, status
 from ringfence.engine.lock import Lock
-from ringfence.engine.records import CREATED, CREATING, REMOVING
+from ringfence.engine.records import BUILDING, CREATED, CREATING, REMOVING
 from ringfence.errors import NotFound
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ def find(engine: Engine, name: str) -> ContainerRecord:
 
 
 def every(engine: Engine) -> list[ContainerRecord]:
-    """All containers, newest first, each repaired; those still being created are left out, as docker does."""
+    """All containers, newest first, each repaired; those still being created, and steps of builds, are left out."""
     settled = (settle(engine, record) for record in engine.records.all())
     return [record for record in settled if record is not None and not _unborn(engine, record)]
 
@@ -59,7 +60,7 @@ def _settle(engine: Engine, record: ContainerRecord) -> ContainerRecord | None:
     if found is None:
         rm.remove_directory(places.bundle(engine, record.id))  # ours: taking the lock has just made it
         return None
-    if found.phase == REMOVING or (not status.of(engine, found).live and _over(engine, found)):
+    if found.phase in (REMOVING, BUILDING) or (not status.of(engine, found).live and _over(engine, found)):
         rm.remove(engine, found)
         return None
     return found
@@ -73,4 +74,4 @@ def _over(engine: Engine, record: ContainerRecord) -> bool:
 
 
 def _unborn(engine: Engine, record: ContainerRecord) -> bool:
-    return record.phase == CREATING and not status.of(engine, record).live
+    return record.phase == BUILDING or (record.phase == CREATING and not status.of(engine, record).live)

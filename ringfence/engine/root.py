@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ringfence.engine.records import ContainerRecord
     from ringfence.engine.status import Status
     from ringfence.engine.users import User
+    from ringfence.images.unpack import Layered
     from ringfence.layers.owners import Owners
     from ringfence.linux.filedescriptor import FileDescriptor
     from ringfence.linux.mounts import Mount
@@ -40,6 +41,16 @@ def base(engine: Engine, record: ContainerRecord) -> Root | None:
     if not record.parent:
         return None
     return _stack([snapshots.layer_path(record.parent)] if snapshots.driver == "copy" else snapshots.lowers(record.id))
+
+
+def of_layers(engine: Engine, image: Layered) -> Root | None:
+    """The tree of an image, or of one in the making, which is unpacked if it was not; None without layers."""
+    from ringfence.images.unpack import unpack
+
+    if not unpack(image, engine.content, engine.snapshots):
+        return None
+    chain_ids = image.chain_ids[-1:] if engine.snapshots.driver == "copy" else image.chain_ids[::-1]
+    return _stack([engine.snapshots.layer_path(chain_id) for chain_id in chain_ids])
 
 
 def written(engine: Engine, record: ContainerRecord) -> FileDescriptor:

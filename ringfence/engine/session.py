@@ -74,13 +74,22 @@ class Session:
         """Wait for the exit (dropping further output), clean up as its owner does, and return the exit code."""
         while self.exit_record is None and self.receive()[0]:
             pass
-        code: int = self.exit_record["exit_code"] if self.exit_record else LOST
+        code = self.exit_code
         if self._at_exit is not None:
-            self._tell(b"D")  # first, for removing waits for the monitor; if we are killed, the next command removes
+            self.disown()  # first, for removing waits for the monitor; if we are killed, the next command removes
             self._at_exit()
             self._at_exit = None
         self.close()
         return code
+
+    @property
+    def exit_code(self) -> int:
+        """Once `receive` has returned the exit record, or nothing more."""
+        return self.exit_record["exit_code"] if self.exit_record else LOST
+
+    def disown(self) -> None:
+        """Tell the monitor that its container is cleaned up after: it need not do so."""
+        self._tell(b"D")
 
     def collect(self, input: bytes | None = None) -> tuple[int, bytes, bytes]:
         """Feed all of `input`, gather all output, `finish`: (exit code, stdout, stderr)."""

@@ -83,8 +83,8 @@ def _etc(options: Options, host: HostFacts, targets: set[str]) -> list[dict[str,
 def _mount(request: MountRequest, host: HostFacts) -> dict[str, Any]:
     """A volume keeps the ids of the container's inside, so that containers with other user namespaces agree on them."""
     kind, source, options = "bind", request.get("path") or request["source"], request["options"]
-    if request["type"] == "tmpfs":
-        kind, source = "tmpfs", "tmpfs"
+    if request["type"] in ("tmpfs", "overlay"):
+        kind = source = request["type"]
     elif request["type"] == "volume" and host.uids:
         options = [*options, "idmap"]
     return {"destination": request["target"], "type": kind, "source": source, "options": options}

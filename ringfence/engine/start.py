@@ -41,11 +41,12 @@ def launch(engine: Engine, name: str, window: tuple[int, int]) -> Session:
 
 
 def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = (0, 0), by_policy: bool = False,
-          keep: bool = True) -> Session:  # fmt: skip
+          keep: bool = True, locked: bool = False) -> Session:  # fmt: skip
     """Start a container that does not run and whose lock we hold; the session is its owner's.
 
     Nothing is written to the record unless `keep`: a --rm container's needs to know nothing of starts. If the start
-    fails, the record keeps the reason; a --rm container is removed.
+    fails, the record keeps the reason; a --rm container is removed. `locked`: the caller keeps the lock and
+    removes the container.
     """
     options = Options.from_json(record.options)
     if record.started:
@@ -60,10 +61,11 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         if options.pidfile:
             _write_pidfile(options.pidfile, started.pid)
     except RingfenceError as error:
-        _failed(engine, record, error)
+        if not locked:
+            _failed(engine, record, error)
         raise
     events.emit_container(engine, record, "start")
-    owner = (lambda: finish(engine, record)) if record.auto_remove else None
+    owner = (lambda: finish(engine, record)) if record.auto_remove and not locked else None
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip
 

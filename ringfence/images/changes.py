@@ -11,7 +11,7 @@ from ringfence.oci.digest import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     Config = dict[str, Any]
@@ -83,35 +83,23 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _cmd(config: Config, text: str) -> None:
-    config["Cmd"] = _command(text)
-
-
-def _entrypoint(config: Config, text: str) -> None:
-    config["Entrypoint"] = _command(text)
-
-
-def _shell(config: Config, text: str) -> None:
-    if not text.startswith("["):
-        raise ValueError('needs the form ["program", "argument"]')
-    config["Shell"] = _command(text)
-
-
-def _env(config: Config, text: str) -> None:
+def set_env(config: Config, pairs: Iterable[tuple[str, str]]) -> None:
+    """Set variables, each where it stood before, else at the end."""
     entries = list(config.get("Env") or [])
-    for name, value in _pairs(text):
+    for name, value in pairs:
         place = next((i for i, entry in enumerate(entries) if entry.partition("=")[0] == name), len(entries))
         entries[place : place + 1] = [f"{name}={value}"]
     config["Env"] = entries
 
 
-def _label(config: Config, text: str) -> None:
-    config["Labels"] = {**(config.get("Labels") or {}), **dict(_pairs(text))}
+def set_labels(config: Config, pairs: Iterable[tuple[str, str]]) -> None:
+    config["Labels"] = {**(config.get("Labels") or {}), **dict(pairs)}
 
 
-def _expose(config: Config, text: str) -> None:
+def expose(config: Config, words: Iterable[str]) -> None:
+    """`80`, `80/udp`, `8000-8010/tcp`; ValueError otherwise."""
     ports = dict(config.get("ExposedPorts") or {})
-    for word in _words(text):
+    for word in words:
         port, _, protocol = word.lower().partition("/")
         first, dash, last = port.partition("-")
         numbers = (first, last) if dash else (first,)
@@ -126,59 +114,81 @@ def _expose(config: Config, text: str) -> None:
     config["ExposedPorts"] = ports
 
 
-def _volume(config: Config, text: str) -> None:
-    config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in _words(text)}}
+def add_volumes(config: Config, paths: Iterable[str]) -> None:
+    config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in paths}}
 
 
-def _workdir(config: Config, text: str) -> None:
+def set_workdir(config: Config, path: str) -> None:
+    """`path` may be relative to the present one."""
     import posixpath
 
-    if not text:
+    if not path:
         raise ValueError("needs a directory")
-    joined = posixpath.normpath(posixpath.join("/", config.get("WorkingDir") or "/", text))
+    joined = posixpath.normpath(posixpath.join("/", config.get("WorkingDir") or "/", path))
     config["WorkingDir"] = f"/{joined.lstrip('/')}"
 
 
-def _user(config: Config, text: str) -> None:
-    if not text or len(text.split()) > 1:
+def set_user(config: Config, user: str) -> None:
+    if not user or len(user.split()) > 1:
         raise ValueError("needs one user, like name, 1000 or name:group")
-    config["User"] = text
+    config["User"] = user
 
 
-def _stop_signal(config: Config, text: str) -> None:
-    if not text or len(text.split()) > 1:
+def set_stop_signal(config: Config, signal: str) -> None:
+    if not signal or len(signal.split()) > 1:
         raise ValueError("needs one signal, like SIGTERM or 15")
-    config["StopSignal"] = text
+    config["StopSignal"] = signal
 
 
-def _on_build(config: Config, text: str) -> None:
-    if not text or text.split()[0].upper() in ("ONBUILD", "FROM"):
+def add_trigger(config: Config, instruction: str) -> None:
+    if not instruction or instruction.split()[0].upper() in ("ONBUILD", "FROM"):
         raise ValueError("needs an instruction other than ONBUILD and FROM")
-    config["OnBuild"] = [*(config.get("OnBuild") or []), text]
+    config["OnBuild"] = [*(config.get("OnBuild") or []), instruction]
+
+
+def set_health_check(config: Config, test: list[str], options: Mapping[str, str]) -> None:
+    """`test` as the image config has it (["NONE"], ["CMD", …] or ["CMD-SHELL", text]); `options` as flags have them."""
+    found: Config = {}
+    for name, value in options.items():
+        if name not in _HEALTH:
+            raise ValueError(f'unknown option "--{printable(name)}"')
+        if name == "retries" and not (value.isascii() and value.isdecimal()):
+            raise ValueError(f'"{printable(value)}" is not a count')
+        found[_HEALTH[name]] = int(value[:9]) if name == "retries" else _duration(value)
+    config["Healthcheck"] = {"Test": test, **found}
+
+
+def _cmd(config: Config, text: str) -> None:
+    config["Cmd"] = _command(text)
+
+
+def _entrypoint(config: Config, text: str) -> None:
+    config["Entrypoint"] = _command(text)
+
+
+def _shell(config: Config, text: str) -> None:
+    if not text.startswith("["):
+        raise ValueError('needs the form ["program", "argument"]')
+    config["Shell"] = _command(text)
 
 
 def _health_check(config: Config, text: str) -> None:
     """`NONE`, or `[--interval=30s …] CMD command`."""
-    options: Config = {}
+    options: dict[str, str] = {}
     word, _, rest = text.partition(" ")
     while word.startswith("--"):
         name, equals, value = word[2:].partition("=")
-        key = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod", "retries": "Retries"}.get(
-            name
-        )
-        if key is None or not equals:
+        if not equals:
             raise ValueError(f'unknown option "{printable(word)}"')
-        if key == "Retries" and not (value.isascii() and value.isdecimal()):
-            raise ValueError(f'"{printable(value)}" is not a count')
-        options[key] = int(value[:9]) if key == "Retries" else _duration(value)
+        options[name] = value
         word, _, rest = rest.strip().partition(" ")
     rest = rest.strip()
     if word.upper() == "NONE" and not rest and not options:
-        config["Healthcheck"] = {"Test": ["NONE"]}
+        set_health_check(config, ["NONE"], {})
     elif word.upper() == "CMD" and rest:
         command = _command(rest)
         shell = not rest.startswith("[") or command[:2] == ["/bin/sh", "-c"]
-        config["Healthcheck"] = {"Test": ["CMD-SHELL", rest] if shell else ["CMD", *command], **options}
+        set_health_check(config, ["CMD-SHELL", rest] if shell else ["CMD", *command], options)
     else:
         raise ValueError("needs NONE or CMD and a command")
 
@@ -191,17 +201,19 @@ def _duration(text: str) -> int:
     return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in parts))
 
 
+_HEALTH = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod",
+           "start-interval": "StartInterval", "retries": "Retries"}  # fmt: skip
 _INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {
     "CMD": _cmd,
     "ENTRYPOINT": _entrypoint,
-    "ENV": _env,
-    "EXPOSE": _expose,
+    "ENV": lambda config, text: set_env(config, _pairs(text)),
+    "EXPOSE": lambda config, text: expose(config, _words(text)),
     "HEALTHCHECK": _health_check,
-    "LABEL": _label,
-    "ONBUILD": _on_build,
+    "LABEL": lambda config, text: set_labels(config, _pairs(text)),
+    "ONBUILD": add_trigger,
     "SHELL": _shell,
-    "STOPSIGNAL": _stop_signal,
-    "USER": _user,
-    "VOLUME": _volume,
-    "WORKDIR": _workdir,
+    "STOPSIGNAL": set_stop_signal,
+    "USER": set_user,
+    "VOLUME": lambda config, text: add_volumes(config, _words(text)),
+    "WORKDIR": set_workdir,
 }

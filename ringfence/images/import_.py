@@ -34,13 +34,13 @@ def import_tarball(
     names = make.check_name(name)
     config = apply_changes({}, changes)
     with discarding(store), store.content.lease():
-        layer, diff_id = make.store_layer(store, stream)
+        layer = make.store_layer(store, stream)
         created = make.now()
         document = {
             "created": created,
             **(platform or Platform.host()).to_json(),
             "config": config,
-            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
             "history": [{"created": created, "comment": message or f"Imported from {source}"}],
         }
-        return make.put_image(store, document, [layer], names)
+        return make.put_image(store, document, [layer.descriptor], names)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from ringfence.errors import InvalidInput
-from ringfence.oci.image_spec import OCI_CONFIG, OCI_MANIFEST, Descriptor, encode, make_manifest, oci_layer
+from ringfence.oci.image_spec import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, encode, make_manifest, oci_layer
 from ringfence.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from ringfence.content.store import Blob
@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from ringfence.oci.digest import Source
 
 _STORABLE = ("none", "gzip", "zstd")  # the compressions that a layer's media type can name
+
+
+class Layer:
+    """A stored layer: its descriptor, and its diff ID."""
+
+    __slots__ = ("descriptor", "diff_id")
+
+    def __init__(self, descriptor: Descriptor, diff_id: str) -> None:
+        self.descriptor = descriptor
+        self.diff_id = diff_id
+
+    @classmethod
+    def uncompressed(cls, blob: Blob) -> Layer:
+        """Of a tar that is stored as it is: its digest is its diff ID."""
+        return cls(Descriptor(OCI_LAYER, blob.digest, blob.size), str(blob.digest))
+
+    def __repr__(self) -> str:
+        return f"Layer({self.diff_id})"
 
 
 def now() -> str:
@@ -37,8 +55,8 @@ def check_name(text: str) -> list[str]:
     return [reference.canonical]
 
 
-def store_layer(store: ImageStore, stream: Source) -> tuple[Descriptor, str]:
-    """Store a layer's tar, compressed or not; returns its descriptor and diff ID. Corrupt if it is not a whole tar.
+def store_layer(store: ImageStore, stream: Source) -> Layer:
+    """Store a layer's tar, compressed or not. Corrupt if it is not a whole tar.
 
     The caller holds a lease.
     """
@@ -50,7 +68,7 @@ def store_layer(store: ImageStore, stream: Source) -> tuple[Descriptor, str]:
         with store.content.open(blob.digest) as file:
             blob = store.content.ingest(chunks(Decompressor(file)))
     diff_id, _ = store.measure_layer(blob.digest)
-    return layer_descriptor(store, blob), diff_id
+    return Layer(layer_descriptor(store, blob), diff_id)
 
 
 def layer_descriptor(store: ImageStore, blob: Blob) -> Descriptor:
@@ -65,14 +83,22 @@ def _compression(store: ImageStore, blob: Blob) -> str:
         return detect(file.read(6))
 
 
-def put_image(store: ImageStore, config: dict[str, Any], layers: Sequence[Descriptor], names: Sequence[str]) -> Image:
+def put_image(
+    store: ImageStore,
+    config: dict[str, Any],
+    layers: Sequence[Descriptor],
+    names: Sequence[str],
+    annotations: Mapping[str, str] | None = None,
+) -> Image:
     """Store the image config and a manifest, and record the image. The caller holds a lease."""
     blob = store.content.ingest([encode(config)])
-    return store.put(store_manifest(store, blob, layers), names)
+    return store.put(store_manifest(store, blob, layers, annotations), names)
 
 
-def store_manifest(store: ImageStore, config: Blob, layers: Sequence[Descriptor]) -> Descriptor:
+def store_manifest(
+    store: ImageStore, config: Blob, layers: Sequence[Descriptor], annotations: Mapping[str, str] | None = None
+) -> Descriptor:
     """Store an OCI manifest that names these blobs."""
-    document = encode(make_manifest(Descriptor(OCI_CONFIG, config.digest, config.size), layers))
+    document = encode(make_manifest(Descriptor(OCI_CONFIG, config.digest, config.size), layers, annotations))
     manifest = store.content.ingest([document])
     return Descriptor(OCI_MANIFEST, manifest.digest, manifest.size)

@@ -89,7 +89,7 @@ def _collect_blobs(store: ImageStore) -> int:
 
 def _collect_snapshots(store: ImageStore, snapshotter: Snapshotter) -> int:
     """Only layers' snapshots: those of containers are the engine's. One with children stays until they are gone."""
-    needed = {chain_id for image in store.list() for chain_id in image.chain_ids}
+    needed = {chain_id for image in store.list() for chain_id in image.chain_ids} | store.steps.used_snapshots()
     snapshots = {snapshot.key: snapshot for snapshot in snapshotter.walk()}
     unused = {
         key

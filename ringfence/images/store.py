@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from ringfence.content.store import Blob
+    from ringfence.images.steps import Steps
+
     Images = list[Image]
     Lines = list[str]
     Rows = list[sqlite3.Row]
@@ -47,6 +50,7 @@ class ImageStore:
         self.content = ContentStore(data_dir)
         self.data_dir = os.fspath(data_dir)
         self._connection: sqlite3.Connection | None = None
+        self._steps: Steps | None = None
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -60,7 +64,16 @@ class ImageStore:
         """Close the database; it is opened again when the store is used again."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._steps = None
+
+    @property
+    def steps(self) -> Steps:
+        """The build cache's records."""
+        if self._steps is None:
+            from ringfence.images.steps import Steps
+
+            self._steps = Steps(self._database)
+        return self._steps
 
     # Finding
 
@@ -193,8 +206,15 @@ class ImageStore:
             except Corrupt as error:
                 raise Corrupt(f"layer {digest}: {error.what}") from None
         diff_id, size = str(Digest.finish(content.hash)), content.size
-        self._database.execute("INSERT OR REPLACE INTO layers VALUES (?, ?, ?)", (digest, diff_id, size))
+        self._remember_layer(digest, diff_id, size)
         return diff_id, size
+
+    def know_layer(self, tar: Blob | Descriptor) -> None:
+        """Remember an uncompressed layer that we have just written ourselves: there is nothing to find out."""
+        self._remember_layer(tar.digest, str(tar.digest), tar.size)
+
+    def _remember_layer(self, digest: str, diff_id: str, size: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO layers VALUES (?, ?, ?)", (digest, diff_id, size))
 
     def layer_size(self, digest: str) -> int:
         """Bytes without compression of a recorded image's layer."""
@@ -277,8 +297,8 @@ class ImageStore:
         self._database.executemany("DELETE FROM layers WHERE digest = ?", [(digest,) for digest in digests])
 
     def used_blobs(self) -> set[str]:
-        """The digests that recorded images need; Corrupt or NotFound rather than a wrong answer."""
-        used: set[str] = set()
+        """The digests that recorded images and the build cache need; Corrupt or NotFound rather than a wrong answer."""
+        used = self.steps.used_blobs()
         for image in self.list():
             layers = (layer["digest"] for layer in self._read_manifest(image.digest)["layers"])
             used.update((image.digest, image.id, *layers))

@@ -13,14 +13,30 @@ from ringfence.errors import Conflict, Corrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
     from ringfence.content.store import ContentStore
-    from ringfence.images.image import Image
+    from ringfence.oci.image_spec import Descriptor
     from ringfence.snapshots import Snapshotter
+
+    class Layered(Protocol):
+        """An image, or a draft of one."""
+
+        @property
+        def chain_ids(self) -> Sequence[str]: ...
+        @property
+        def diff_ids(self) -> Sequence[str]: ...
+        @property
+        def layers(self) -> Sequence[Descriptor]: ...
+        @property
+        def top(self) -> str: ...
+
 
 PREFIX = "unpack-"
 
 
-def unpack(image: Image, content: ContentStore, snapshotter: Snapshotter) -> str:
+def unpack(image: Layered, content: ContentStore, snapshotter: Snapshotter) -> str:
     """Make the snapshots of the image's layers that are not there yet; returns the top one's name ("" without layers).
 
     Corrupt if a layer does not hold what the image config says. Of several processes that unpack the same layer one

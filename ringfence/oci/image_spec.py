@@ -205,13 +205,16 @@ def oci_layer(compression: str) -> str:
     return OCI_LAYER if compression in ("", "none") else f"{OCI_LAYER}+{compression}"
 
 
-def make_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, Any]:
+def make_manifest(
+    config: Descriptor, layers: Sequence[Descriptor], annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """An OCI image manifest."""
     return {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": config.to_json(),
         "layers": [layer.to_json() for layer in layers],
+        **({"annotations": dict(sorted(annotations.items()))} if annotations else {}),
     }
 
 

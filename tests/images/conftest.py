@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from ringfence.images.image import Image
 from ringfence.images.import_ import import_tarball
+from ringfence.images.make import Layer, store_layer
 from ringfence.images.store import ImageStore
 from ringfence.snapshots import Snapshotter, open_snapshotter
 from tests import needs
@@ -63,6 +64,11 @@ def image(store: ImageStore) -> Image:
 def make_image(store: ImageStore, name: str = "", **files: bytes) -> Image:
     content = {**ROOT, **{key.replace("_", "/"): value for key, value in files.items()}}
     return import_tarball(store, io.BytesIO(tarball(content)), name, changes=['CMD ["sh"]', "ENV A=1"])
+
+
+def stored(store: ImageStore, tar: bytes) -> Callable[[], Layer]:
+    """What `commit` takes: it stores the tar as a layer when it is called."""
+    return lambda: store_layer(store, io.BytesIO(tar))
 
 
 def is_empty(store: ImageStore) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,14 @@ from ringfence.images.store import ImageStore
 from ringfence.images.unpack import unpack
 from ringfence.oci.image_spec import DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, encode
 from ringfence.snapshots import Snapshotter
-from tests.images.conftest import tarball
+from tests.images.conftest import stored, tarball
 
 DIFF = tarball({"etc/new": b"new", "etc/.wh.hostname": b""})
 
 
 def test_a_commit_is_the_parent_and_one_layer(store: ImageStore, image: Image, snapshotter: Snapshotter) -> None:
     made = commit(
-        store, image, io.BytesIO(DIFF), config={"Cmd": ["x"], "Hostname": "h"}, changes=["ENV B=2"], name="app:1",
+        store, image, stored(store, DIFF), config={"Cmd": ["x"], "Hostname": "h"}, changes=["ENV B=2"], name="app:1",
         author="somebody", message="why", created_by="sh",
     )  # fmt: skip
     assert made.names == ["docker.io/library/app:1"]
@@ -39,7 +38,7 @@ def test_a_commit_is_the_parent_and_one_layer(store: ImageStore, image: Image, s
 
 
 def test_history_tells_each_layer_newest_first(store: ImageStore, image: Image) -> None:
-    made = commit(store, image, io.BytesIO(DIFF), name="app:1", message="why", created_by="sh")
+    made = commit(store, image, stored(store, DIFF), name="app:1", message="why", created_by="sh")
     rows = history(store, made)
     assert [(row["Id"], row["Size"], row["Comment"], row["CreatedBy"]) for row in rows] == [
         (made.id, len(DIFF), "why", "sh"),
@@ -60,7 +59,7 @@ def without_history(store: ImageStore, image: Image) -> Image:
 def test_an_image_that_tells_no_history_gets_a_row_for_each_layer(store: ImageStore, image: Image) -> None:
     silent = without_history(store, image)
     assert [(row["Id"], row["Size"]) for row in history(store, silent)] == [(silent.id, image.size)]
-    made = commit(store, silent, io.BytesIO(DIFF))
+    made = commit(store, silent, stored(store, DIFF))
     assert [step.get("comment") for step in made.config["history"]] == ["not recorded", None]
     assert [row["Size"] for row in history(store, made)] == [len(DIFF), image.size]
 
@@ -69,7 +68,7 @@ def test_a_docker_manifest_becomes_an_oci_one_with_the_same_blobs(store: ImageSt
     layers = [{**layer, "mediaType": DOCKER_LAYER} for layer in image.manifest["layers"]]
     blob = store.content.ingest([encode({**image.manifest, "mediaType": DOCKER_MANIFEST, "layers": layers})])
     docker = store.put(Descriptor(DOCKER_MANIFEST, blob.digest, blob.size), ["docker:1"])
-    made = commit(store, docker, io.BytesIO(DIFF))
+    made = commit(store, docker, stored(store, DIFF))
     assert {layer.media_type for layer in made.layers} == {"application/vnd.oci.image.layer.v1.tar"}
     assert made.layers[0].digest == image.layers[0].digest
 
@@ -78,9 +77,9 @@ def test_a_docker_manifest_becomes_an_oci_one_with_the_same_blobs(store: ImageSt
 def test_a_bad_commit_stores_nothing(store: ImageStore, image: Image, keywords: dict[str, str]) -> None:
     before = set(store.content.digests())
     with pytest.raises(InvalidInput):
-        commit(store, image, io.BytesIO(DIFF), **keywords)  # type: ignore[arg-type]
+        commit(store, image, stored(store, DIFF), **keywords)  # type: ignore[arg-type]
     with pytest.raises(Corrupt):
-        commit(store, image, io.BytesIO(DIFF[:700]), name="x")
+        commit(store, image, stored(store, DIFF[:700]), name="x")
     assert set(store.content.digests()) == before
     assert [found.id for found in store.list()] == [image.id]
 

@@ -16,16 +16,16 @@ from ringfence.images.unpack import unpack
 from ringfence.oci.digest import Digest
 from ringfence.snapshots import Snapshotter
 from tests import needs
-from tests.images.conftest import Podman, make_image, raw_manifest, run, tarball, unpacked_archive
+from tests.images.conftest import Podman, make_image, raw_manifest, run, stored, tarball, unpacked_archive
 
 
 @pytest.fixture
 def layered(store: ImageStore, image: Image) -> Image:
     """An image of two layers, named app:1."""
-    import io
 
     diff = tarball({"etc/added": b"new\n", "etc/.wh.hostname": b""})
-    return commit(store, image, io.BytesIO(diff), name="app:1", message="test", author="somebody", changes=["ENV B=2"])
+    made = stored(store, diff)
+    return commit(store, image, made, name="app:1", message="test", author="somebody", changes=["ENV B=2"])
 
 
 def digests(manifest: dict[str, object]) -> tuple[str, list[str]]:

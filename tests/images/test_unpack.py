@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import signal
@@ -23,7 +22,7 @@ from ringfence.images.store import ImageStore
 from ringfence.images.unpack import unpack
 from ringfence.snapshots import Snapshotter, open_snapshotter
 from tests import needs
-from tests.images.conftest import make_image, tarball
+from tests.images.conftest import make_image, stored, tarball
 
 # Arguments: the data directory, an archive. Loads, unpacks, tags, removes and collects for ever.
 BUSY = """
@@ -52,8 +51,8 @@ while True:
 @pytest.fixture
 def layered(store: ImageStore, image: Image) -> Image:
     """Three layers; the upper ones delete and replace."""
-    second = commit(store, image, io.BytesIO(tarball({"etc/a": b"a" * 5000, "etc/.wh.hostname": b""})))
-    return commit(store, second, io.BytesIO(tarball({"etc/a": b"b", "etc/b": b"b" * 9000})), name="app:1")
+    second = commit(store, image, stored(store, tarball({"etc/a": b"a" * 5000, "etc/.wh.hostname": b""})))
+    return commit(store, second, stored(store, tarball({"etc/a": b"b", "etc/b": b"b" * 9000})), name="app:1")
 
 
 def tree(snapshotter: Snapshotter, image: Image) -> list[tuple[str, int]]:

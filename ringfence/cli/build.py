@@ -1,0 +1,96 @@
+"""`ringfence build`: an image from a Dockerfile."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ringfence.cli import exitcodes
+from ringfence.cli.parser import Flag, UsageError
+from ringfence.cli.verb import Verb
+from ringfence.engine.options import OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.cli.parser import Arguments
+    from ringfence.engine import Engine
+
+PROGRESS = ("auto", "plain", "quiet")
+_OF_RUN = (
+    "add-host", "cap-add", "cap-drop", "cgroup-parent", "cpu-period", "cpu-quota", "cpu-shares", "cpuset-cpus",
+    "cpuset-mems", "device", "dns", "dns-option", "dns-search", "memory", "memory-swap", "security-opt", "shm-size",
+    "ulimit",
+)  # fmt: skip
+
+
+def _of_run() -> list[Flag]:
+    rows = [OPTIONS[name.replace("-", "_")] for name in _OF_RUN]
+    return [Flag(row.name, row.doc, row.short, row.kind, metavar=row.metavar) for row in rows]
+
+
+FLAGS = (
+    Flag("allow", "Allow RUN --security=insecure (security.insecure)", kind="list"),
+    Flag("annotation", "Set an annotation of the image's manifest (KEY=VALUE)", kind="list"),
+    Flag("build-arg", "Set a build argument (NAME=VALUE, or NAME for the caller's value)", kind="list"),
+    Flag("build-context", "Name a further context (NAME=DIRECTORY, NAME=docker-image://IMAGE)", kind="list"),
+    Flag("cache-from", "Take steps from this cache, too (type=local,src=DIRECTORY)", kind="list"),
+    Flag("cache-to", "Write the steps to a cache (type=local,dest=DIRECTORY)", kind="list"),
+    Flag("file", "Dockerfile (default: PATH/Dockerfile, PATH/Containerfile; - for standard input)", "f", "value"),
+    Flag("force-rm", "Nothing is ever left behind: accepted and without effect", hidden=True),
+    Flag("iidfile", "Write the image ID to this file", kind="value"),
+    Flag("label", "Set a label of the image (KEY=VALUE)", kind="list"),
+    Flag("layers", "Steps are always cached: accepted and without effect", hidden=True, default=True),
+    Flag("load", "The image is always stored here: accepted and without effect", hidden=True),
+    Flag("network", "Network of RUN steps: host, none", kind="value", default="host"),
+    Flag("no-cache", "Take nothing from the cache"),
+    Flag("no-cache-filter", "Take nothing from the cache for these stages", kind="list"),
+    Flag("output", "Where the result goes: a directory, - for a tar, type=local|tar|oci|docker,dest=PATH", "o", "list"),
+    Flag("platform", "Platform of the image (OS[/ARCHITECTURE[/VARIANT]])", kind="value"),
+    Flag("progress", "How progress is told: auto, plain, quiet", kind="value", default="auto"),
+    Flag("pull", "Fetch the base images even if they are here"),
+    Flag("quiet", "Print only the image ID", "q"),
+    Flag("rm", "Nothing is ever left behind: accepted and without effect", hidden=True, default=True),
+    Flag("secret", "Give a secret to RUN --mount=type=secret (id=ID,src=FILE or id=ID,env=NAME)", kind="list"),
+    Flag("source-date-epoch", "Date everything that is made: seconds since 1970", kind="value"),
+    Flag("squash", "Make one layer of all that the build adds"),
+    Flag("ssh", "Give an agent to RUN --mount=type=ssh (default, or ID=SOCKET)", kind="list"),
+    Flag("tag", "Name of the image (NAME[:TAG])", "t", "list"),
+    Flag("target", "Build this stage", kind="value"),
+    *_of_run(),
+)
+_OURS = ("file", "iidfile", "progress", "quiet", "rm", "force-rm", "layers", "load")
+
+
+def run(engine: Engine, arguments: Arguments) -> int:
+    from ringfence import build
+    from ringfence.build.run import RunFailed
+    from ringfence.cli import main
+
+    progress = arguments.text("progress")
+    if progress not in PROGRESS:
+        raise UsageError(f'invalid argument "{progress}" for "--progress" flag: must be one of {", ".join(PROGRESS)}')
+    quiet = arguments.on("quiet") or progress == "quiet"
+    options = arguments.options(*_OURS)
+    if "source_date_epoch" not in options and "SOURCE_DATE_EPOCH" in os.environ:
+        options["source_date_epoch"] = os.environ["SOURCE_DATE_EPOCH"]
+    try:
+        built = build.build(engine, arguments.operands[0] if arguments.operands else ".", file=arguments.text("file"),
+                            stdin=sys.stdin.buffer, stdout=sys.stdout.buffer, write=None if quiet else _tell,
+                            environ=os.environ, **options)  # fmt: skip
+    except RunFailed as error:
+        main.complain(error)
+        return error.exit_code or exitcodes.FAILED
+    if arguments.text("iidfile"):
+        with open(arguments.text("iidfile"), "w") as file:
+            file.write(built.id)
+    if not any(word in ("-",) or word.endswith("dest=-") for word in arguments.many("output")):
+        print(built.id)
+    return 0
+
+
+def _tell(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
+VERB = Verb(run, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", FLAGS, (0, 1))
