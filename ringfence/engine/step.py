@@ -86,7 +86,7 @@ class Step:
         from ringfence.errors import NotFound
 
         try:
-            self._engine.runtime.kill(self.record.id, 9)
+            self._engine.runtime_of(self.record).kill(self.record.id, 9)
         except (Conflict, NotFound):
             return
 
@@ -112,7 +112,7 @@ class Step:
                 below.close()
 
     def _mount_points(self) -> list[str]:
-        import json
+        from ringfence import json
 
         with open(f"{places.bundle(self._engine, self.record.id)}/config.json", encoding="utf-8",
                   errors="surrogateescape") as file:  # fmt: skip

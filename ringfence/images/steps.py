@@ -6,9 +6,9 @@ and when it was made, so that a build from the cache alone gives the same image 
 
 from __future__ import annotations
 
-import json
 import time
 
+from ringfence import json
 from ringfence.content import database
 from ringfence.images.make import Layer
 from ringfence.oci.digest import Digest
