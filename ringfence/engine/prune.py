@@ -7,7 +7,7 @@ import time
 
 from ringfence.engine import filters as common
 from ringfence.engine import images as image_verbs
-from ringfence.engine import inspect, repair, rm, runtimes, status, times, volume
+from ringfence.engine import inspect, repair, rm, runtimes, scratch, status, times, volume
 from ringfence.engine.lock import Lock
 from ringfence.engine.records import ContainerRecord
 from ringfence.engine.volumes import Volumes
@@ -85,6 +85,8 @@ def volumes(engine: Engine, filters: Wanted, *, all: bool) -> dict[str, Any]:
 def system(engine: Engine, filters: Wanted, *, all: bool, volumes: bool) -> dict[str, Any]:
     """See Engine.system_prune."""
     sweep(engine)
+    if all:
+        engine.image_store.steps.forget()  # the build cache, which keeps layers alive
     found = containers(engine, filters)
     parts = [images(engine, filters, all=all)]
     if volumes:
@@ -107,6 +109,8 @@ def sweep(engine: Engine) -> None:
             _sweep_one(engine, snapshot.key)
     engine.snapshots.sweep()
     Volumes(engine.root).sweep()
+    for directory in (engine.root, engine.state):
+        scratch.sweep(directory)
 
 
 def _sweep_one(engine: Engine, id: str) -> None:

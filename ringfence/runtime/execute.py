@@ -103,10 +103,10 @@ def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> 
     actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n in range(len(preserve))]
     arguments = ["ringinit", str(plan_fd), str(control_fd)]
     _reap()
-    _monitors.append(os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions))
+    _monitors.add(os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions))
 
 
-_monitors: list[int] = []
+_monitors: set[int] = set()
 
 
 def _reap() -> None:
@@ -117,7 +117,7 @@ def _reap() -> None:
                 continue
         except ChildProcessError:
             pass  # the program that uses us waits for all children itself
-        _monitors.remove(pid)
+        _monitors.discard(pid)  # another thread may have been as quick
 
 
 def _report(plan: Plan, control: sockets.Socket, listener: Listener | None, mover: Mover | None) -> Executed:

@@ -1,0 +1,95 @@
+"""What becomes of a finished build: an image in the store, its files in a directory or a tar, or an image archive."""
+
+from __future__ import annotations
+
+import os
+
+from ringfence.errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from ringfence.build.graph import Build
+    from ringfence.build.options import Output
+    from ringfence.engine import Engine
+    from ringfence.images.draft import Draft
+    from ringfence.images.image import Image
+
+CREATED = "org.opencontainers.image.created"
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+
+def store(engine: Engine, build: Build, draft: Draft, names: Sequence[str]) -> Image:
+    """Record the image, with the labels and annotations that were asked for and those of OCI (annotations.md)."""
+    if build.options.labels:
+        draft.config["Labels"] = {**(draft.config.get("Labels") or {}), **build.options.labels}
+    created = next((step["created"] for step in reversed(draft.history) if step.get("created")), "") or build.now()
+    name, digest = draft.base
+    told = {CREATED: created, BASE_NAME: name, BASE_DIGEST: digest if name else ""}
+    annotations = {**{key: value for key, value in told.items() if value}, **build.options.annotations}
+    return draft.put(engine.image_store, created, names, annotations)
+
+
+def write(engine: Engine, draft: Draft, output: Output, image: Image, stdout: BinaryIO | None) -> None:
+    """Write the result where --output says, in its form."""
+    if output.type in ("image", "docker") and not output.destination:
+        return
+    if output.type == "local":
+        _files(engine, draft, output.destination)
+    elif output.type == "tar":
+        _to(output.destination, stdout, lambda file: _tar(engine, draft, file))
+    else:
+        form = "oci-archive" if output.type == "oci" else "docker-archive"
+        names = [output.name] if output.name else [next(iter(image.names), image.id)]
+        _to(output.destination, stdout, lambda file: engine.save(names, file, format=form))
+
+
+def _tar(engine: Engine, draft: Draft, file: BinaryIO) -> None:
+    from ringfence.engine import root
+    from ringfence.layers.tar_writer import TarWriter
+    from ringfence.layers.tree import export
+
+    opened = root.of_layers(engine, draft)
+    if opened is None:
+        TarWriter(file).close()
+        return
+    with opened:
+        export(opened.fileno(), file)
+
+
+def _files(engine: Engine, draft: Draft, directory: str) -> None:
+    """The files into a directory, over what is there, with the owners and modes that they have in the image."""
+    import tempfile
+
+    from ringfence.layers.apply import apply
+
+    os.makedirs(directory, exist_ok=True)
+    with tempfile.TemporaryFile(dir=engine.root) as file:
+        _tar(engine, draft, file)
+        file.seek(0)
+        apply(file, directory, "remove")
+
+
+def _to(destination: str, stdout: BinaryIO | None, make: Callable[[BinaryIO], None]) -> None:
+    if destination == "-":
+        if stdout is None:
+            raise InvalidInput("--output: there is no standard output to write to: name a destination")
+        make(stdout)
+        stdout.flush()
+        return
+    if os.path.exists(destination) and not os.path.isfile(destination):
+        with open(destination, "wb") as file:
+            make(file)
+        return
+    partial = f"{destination}.partial-{os.getpid()}"
+    try:
+        with open(partial, "xb") as file:
+            make(file)
+        os.rename(partial, destination)
+    except BaseException:
+        if os.path.exists(partial):
+            os.unlink(partial)
+        raise
