@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -25,6 +26,13 @@ def program(*names: str) -> None:
     for name in names:
         if shutil.which(name) is None:
             _missing(f"needs the program {name}")
+
+
+def static_program(name: str) -> None:
+    """The test needs this program on PATH, needing no library: one that runs in an image of its own."""
+    program(name)
+    if subprocess.run(["ldd", str(shutil.which(name))], capture_output=True).returncode == 0:
+        _missing(f"needs a static {name}")
 
 
 def file(path: str) -> None:

@@ -9,11 +9,15 @@ done <<TABLE
 runc runc
 crun crun
 podman podman
+buildah buildah
 skopeo skopeo
 umoci umoci
 bwrap bubblewrap
 mmdebstrap mmdebstrap
+busybox busybox-static
 TABLE
+# The package busybox has the same program, but not one that runs in an image of its own.
+ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"
 [ -n "$missing" ] || { echo "peers: all are here"; exit 0; }
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "peers: missing:$missing; install them as root with apt-get" >&2

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ringfence.images.store import ImageStore
     from ringfence.oci.platform import Platform
 
+SEARCH_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 # What describes the machine that the image is for; the rest of an image config is about how it was made.
 _KEPT = ("architecture", "os", "variant", "os.version", "os.features")
 
@@ -60,8 +62,8 @@ class Draft:
 
     @classmethod
     def scratch(cls, platform: Platform) -> Draft:
-        """A draft that begins with nothing."""
-        return cls(platform.to_json())
+        """A draft that begins with nothing, but for the PATH that docker and buildah give it, too."""
+        return cls(platform.to_json(), {"Env": [SEARCH_PATH]})
 
     def copy(self) -> Draft:
         """One that goes on from here by itself."""
