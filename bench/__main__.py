@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from bench import report
+from bench.builds import warm_builds
 from bench.candidates import EngineCommand, Host, ImageHost, Library, Runtime, peers, ringfence, runtimes
 from bench.crowd import crowd
 from bench.density import density
@@ -30,6 +31,7 @@ class Scale:
         self.rounds = 11 if quick else 100
         self.exec_rounds = 11 if quick else 60
         self.crowd = 20 if quick else 100
+        self.build_rounds = 3 if quick else 15
         self.density = 5 if quick else 20
         self.image = 100_000_000 if quick else 1_000_000_000
         self.disk = 4_000_000_000 if quick else 12_000_000_000
@@ -65,6 +67,7 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
             *measure_starts(scale, material, library, low_level, [ours, *others]),
             *measure_crowds(scale, library, low_level, [ours, *others]),
             *measure_density(scale, library, [ours, *others]),
+            *measure_builds(scale, data, [ours, *others]),
         ]
     finally:
         for engine in others:
@@ -122,6 +125,14 @@ def measure_density(scale: Scale, library: Library, engines: list[EngineCommand]
         promises.append(Promise(f"{what}, {name}: disk", disk, 2.0, "MB"))
         promises.append(Promise(f"{what}, {name}: start / a 5 MB image's", share, 1.1, "x"))
     return promises
+
+
+def measure_builds(scale: Scale, data: Path, engines: list[EngineCommand]) -> list[Promise]:
+    daemonless = [engine for engine in engines if engine.name != "docker"]  # whose builder may be a download away
+    builds = warm_builds(data / "context", daemonless, scale.build_rounds)
+    report.timings("build of ten steps, all from the cache", builds, "podman build")
+    measured = _of(builds, "ringfence build", "podman build")
+    return [Promise("ringfence build / podman build, from the cache", measured, 0.3, "x")]
 
 
 def _of(timings: list[Timing], ours: str, theirs: str) -> float | None:

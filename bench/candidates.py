@@ -131,6 +131,9 @@ class EngineCommand(ImageHost):
         self._do("run", "--detach", "--name", container, *self._flags, image, *PAUSE)
         return container
 
+    def build(self, context: Path) -> None:
+        self._do("build", "--quiet", *self._flags, str(context))
+
     def exec(self, container: str) -> None:
         self._do("exec", container, "/bin/true")
 
