@@ -1157,11 +1157,23 @@ static void receive_terminal(int listener, int pidfd) {
     close(listener);
 }
 
+/* An argument "@" names the operation's input, a file in memory, by our own descriptor: nothing of it is left on a disk. */
+static void name_input(const char **args, const char *data, uint32_t size) {
+    static char path[64];
+    int fd = size ? (int)syscall(SYS_memfd_create, "input", 1u /* MFD_CLOEXEC */) : -1;
+    if (size && (fd < 0 || write(fd, data, size) != (ssize_t)size)) fail("the input of %s", args[0]);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
+    for (; size && *args; args++) if (!strcmp(*args, "@")) *args = path;
+}
+
 /* A command of the runtime's, to its end. With a `pid_file` it starts a process that gets our streams and becomes our
  * child, since we are its subreaper. What it says on standard error is the reason of its failure. */
 static void op_command(void) {
     const char *directory = string(), **args = strings(NULL), **env = strings(NULL), *pid_file = string(), *console = string();
+    uint32_t size;
+    const char *data = blob(&size);
     char said[700] = "";
+    name_input(args, data, size);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC), reason = (int)syscall(SYS_memfd_create, "stderr", 1u /* MFD_CLOEXEC */);
     int listener = *console ? listen_at(console, SOCK_STREAM) : -1, status = 0;
     if (null < 0 || reason < 0) fail("streams for %s", args[0]);
@@ -1176,6 +1188,7 @@ static void op_command(void) {
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     close(pidfd), close(null);
     if (status) {
+        unlink(pid_file);
         if (pipes[2] >= 0) fcntl(pipes[2], F_SETFL, O_NONBLOCK);
         (void)!(pipes[2] >= 0 && *pid_file ? read(pipes[2], said, sizeof said - 1) : pread(reason, said, sizeof said - 1, 0));
         fail_as(0, "%s", *said ? said : WIFSIGNALED(status) ? "it was killed" : "it failed and did not say why");
@@ -1183,6 +1196,7 @@ static void op_command(void) {
     close(reason);
     if (!*pid_file) return;
     read_text(pid_file, said, sizeof said);
+    unlink(pid_file);
     siginfo_t info;
     pid_t started = atoi(said);
     if (started <= 0 || waitid(P_PID, (id_t)started, &info, WEXITED | WNOHANG | WNOWAIT)) fail_as(0, "it left no process to watch");

@@ -89,17 +89,9 @@ class CommandRuntime:
         facts = Facts(id=id, bundle=str(record.document["bundle"]), state=record.directory, driver=self.driver,
                       cgroup=record.cgroup, monitoring=monitoring)  # fmt: skip
         name = f"exec-{os.urandom(6).hex()}"
-        path = f"{facts.bundle}/{name}"
-        try:
-            _write(f"{path}.json", wanted)
-            plan = compile_command.compile_exec(wanted, facts, self.program, name)
-            kind = "terminal" if wanted.get("terminal") else "pipes"
-            encoded = plan.encode(stdio=kind, stdin=monitoring.stdin, detach=False)
-            executed = execute(plan, encoded, record.directory)
-        finally:
-            for ending in ("json", "pid", "sock"):
-                if os.path.exists(f"{path}.{ending}"):
-                    os.unlink(f"{path}.{ending}")
+        plan = compile_command.compile_exec(wanted, facts, self.program, name)
+        kind = "terminal" if wanted.get("terminal") else "pipes"
+        executed = execute(plan, plan.encode(stdio=kind, stdin=monitoring.stdin, detach=False), record.directory)
         return Started(executed.pid, executed.monitor_pid, executed.control)
 
     def status(self, id: str) -> dict[str, Any]:

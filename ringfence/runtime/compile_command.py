@@ -6,6 +6,7 @@ made. Which steps lie between, only that runtime knows: a plan says what is ours
 
 from __future__ import annotations
 
+import json
 import os
 
 from ringfence.linux.mountoptions import MountFlag
@@ -56,23 +57,26 @@ def compile_container(spec: dict[str, Any], facts: Facts, program: str, mount_po
     process, console = spec.get("process") or {}, _console(facts.bundle, spec.get("process") or {}, "console")
     create = [*begin, "create", "--bundle", facts.bundle, "--pid-file", f"{facts.bundle}/pid", *console[0], id]
     reason = f"{os.path.basename(program)} does the rest, as config.json says, up to the program"
-    plan.runtime("COMMAND", facts.bundle, create, ENVIRONMENT, f"{facts.bundle}/pid", console[1], reason=reason)
+    plan.runtime("COMMAND", facts.bundle, create, ENVIRONMENT, f"{facts.bundle}/pid", console[1], b"", reason=reason)
     plan.runtime("JOIN", host, _NEW_MOUNTS, "of the host", reason="the container has a copy of the private one")
     start = [*begin, "start", id]
-    plan.runtime("COMMAND", facts.bundle, start, ENVIRONMENT, "", "", reason=f"execute {' '.join(process['args'])}")
+    plan.runtime(
+        "COMMAND", facts.bundle, start, ENVIRONMENT, "", "", b"", reason=f"execute {' '.join(process['args'])}"
+    )
     plan.runtime("RECORD", f"{facts.state}/{PID_FILE}", reason="from here on the container is a running one")
     return plan
 
 
 def compile_exec(process: dict[str, Any], facts: Facts, program: str, name: str) -> Plan:
-    """The plan that has `program` execute another process; `name`.json in the bundle holds it, `name` is its own."""
+    """The plan that has `program` execute another process; no other file of the bundle has this `name`."""
     plan = Plan()
     compile_process.monitor(plan, facts)
     console, path = _console(facts.bundle, process, name), f"{facts.bundle}/{name}"
-    command = [*arguments(program, facts.state), "exec", "--detach", "--process", f"{path}.json"]
+    command = [*arguments(program, facts.state), "exec", "--detach", "--process", "@"]
     command += ["--pid-file", f"{path}.pid", *console[0], facts.id]
     reason = "the new process becomes the monitor's child"
-    plan.runtime("COMMAND", facts.bundle, command, ENVIRONMENT, f"{path}.pid", console[1], reason=reason)
+    document = json.dumps(process).encode("utf-8", "surrogateescape")
+    plan.runtime("COMMAND", facts.bundle, command, ENVIRONMENT, f"{path}.pid", console[1], document, reason=reason)
     return plan
 
 

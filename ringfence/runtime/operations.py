@@ -79,7 +79,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
         "prepare the monitor: log {log}, attach socket {attach_socket}",
     ),
     ("CLEANUP", "l:args l:env", "run, when it has ended: {args}"),
-    ("COMMAND", "s:directory l:args l:env s:pid_file s:console", "run {args}"),
+    ("COMMAND", "s:directory l:args l:env s:pid_file s:console b:input", "run {args}"),
     ("EXEC", "l:args l:env i:init", "execute {args}"),
 )
 

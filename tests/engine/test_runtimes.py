@@ -363,6 +363,18 @@ def test_a_kill_while_it_is_being_started_leaves_nothing(engine: Engine, runtime
     assert bystander.status == "running"
 
 
+def test_a_kill_while_something_is_executed_in_it_leaves_no_file(engine: Engine, runtime: str) -> None:
+    container = engine.run("host", ["sleep", "600"], runtime=runtime, detach=True)
+    before = leaks.Census.take(Path(engine.state))
+    script = f"from ringfence import Engine\nEngine({engine.root!r}, {engine.state!r}).exec({container.id!r}, ['true'])"
+    for number in range(8):
+        command = subprocess.Popen([sys.executable, "-c", script])
+        time.sleep(0.1 + 0.02 * number)
+        command.kill()
+        command.wait()
+    leaks.assert_nothing_left(before)
+
+
 def _cleaned_up(engine: Engine, bystander: str) -> bool:
     """As a person would; what its monitor is just removing itself is left to that one."""
     for other in engine.ps(all=True):
