@@ -1443,7 +1443,6 @@ static void run_as_init(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, 0); /* the container outlives its monitor */
     syscall(NR_close_range, 0u, ~0u, 0u);
-    prctl(PR_SET_NAME, "ringinit");
     for (int status; ;) {
         pid_t pid = wait(&status);
         if (pid == init_child && (WIFEXITED(status) || WIFSIGNALED(status)))
@@ -1480,6 +1479,7 @@ static void fork_below_init(void) {
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     if (pipe2(gate, O_CLOEXEC)) fail("pipe");
+    prctl(PR_SET_NAME, "ringinit"); /* before the program could look; executing gives it its own */
     init_child = fork();
     if (init_child < 0) fail("fork");
     if (init_child > 0) {
