@@ -1,4 +1,4 @@
-"""`ringfence explain`: how a container is made and what it uses, or what `run` would make, step by step."""
+"""`ringfence explain`: how a container is made and what it uses, what `run` would make, or what an image has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAGS = (Flag("json", "Print JSON instead of text"),)
 
 def _found(engine: Engine, operands: list[str]) -> dict[str, Any]:
     if operands[0] != "run" or len(operands) == 1:
-        return engine.explain(operands[0])
+        return _container_or_image(engine, operands[0])
     from ringfence.cli.run import VERB as RUN
 
     arguments = RUN.parse("ringfence run", operands[1:])
@@ -30,8 +30,20 @@ def _found(engine: Engine, operands: list[str]) -> dict[str, Any]:
     return engine.explain_run(image, command or None, environ=os.environ, **options)
 
 
+def _container_or_image(engine: Engine, name: str) -> dict[str, Any]:
+    from ringfence.errors import NotFound
+
+    try:
+        return engine.explain(name)
+    except NotFound as error:
+        try:
+            return engine.explain_image(name)
+        except NotFound:
+            raise NotFound(f"no such container or image: {name}") from error
+
+
 def run(engine: Engine, arguments: Arguments) -> int:
-    from ringfence.engine.explain import text
+    from ringfence.engine import explain, explain_image
 
     found = _found(engine, arguments.operands)
     if arguments.on("json"):
@@ -39,10 +51,11 @@ def run(engine: Engine, arguments: Arguments) -> int:
 
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
     else:
+        text = explain_image.text if "image" in found else explain.text
         sys.stdout.write(text(found).rstrip("\n") + "\n")
     return 0
 
 
-VERB = Verb(run, "[OPTIONS] CONTAINER  or  [OPTIONS] run [OPTIONS] IMAGE [COMMAND] [ARG...]",
-            "Show how a container is made: namespaces, cgroups, layers and plan", FLAGS, (1, MANY), interspersed=False,
-            refusal=BAD_FLAG)  # fmt: skip
+VERB = Verb(run, "[OPTIONS] CONTAINER|IMAGE  or  [OPTIONS] run [OPTIONS] IMAGE [COMMAND] [ARG...]",
+            "Show how a container is made: namespaces, cgroups, layers and plan; or an image", FLAGS,
+            (1, MANY), interspersed=False, refusal=BAD_FLAG)  # fmt: skip

@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "image": ("Manage images", {
         **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
+        "tree": "image_tree",
     }),
     "system": ("Manage Ringfence", {**SYSTEM, "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {

@@ -340,6 +340,12 @@ class Engine:
 
         return verb.explain(self, container)
 
+    def explain_image(self, image: str) -> dict[str, Any]:
+        """What each layer of an image adds, shadows and wastes, and who shares it; see engine/explain_image.py."""
+        from ringfence.engine import explain_image as verb
+
+        return verb.explain_image(self, image)
+
     def explain_run(self, image: str, command: Sequence[str] | None = None, **options: object) -> dict[str, Any]:
         """As `explain`, for `run` with these arguments, before anything exists."""
         from ringfence.engine import explain as verb

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     Whiteouts = Literal["overlay", "userxattr", "remove"]
 
-_PREFIX = b".wh."
-_OPAQUE = b".wh..wh..opq"
-_AUFS = b".wh..wh."
+PREFIX = b".wh."
+OPAQUE = b".wh..wh..opq"
+AUFS = b".wh..wh."
 """Other names with this prefix are bookkeeping of AUFS, of which the format comes."""
 
 
@@ -93,14 +93,14 @@ def _apply(reader: TarReader, tree: Target, style: _Style) -> None:
 def _special(name: bytes, reader: TarReader, tree: Target, style: _Style) -> bool:
     """Do what a name with the prefix asks for; False if it only looks like one."""
     *parents, last = name.rstrip(b"/").split(b"/")
-    if last == _OPAQUE:
+    if last == OPAQUE:
         style.make_opaque(tree, tree.parent(b"/".join(parents), reader))
-    elif last.startswith(_AUFS) or any(parent.startswith(_AUFS) for parent in parents):
+    elif last.startswith(AUFS) or any(parent.startswith(AUFS) for parent in parents):
         pass
-    elif any(parent.startswith(_PREFIX) for parent in parents) or last in (_PREFIX, _PREFIX + b".", _PREFIX + b".."):
+    elif any(parent.startswith(PREFIX) for parent in parents) or last in (PREFIX, PREFIX + b".", PREFIX + b".."):
         raise reader.corrupt("it deletes nothing: a name must follow .wh.")
-    elif last.startswith(_PREFIX):
-        _hide(b"/".join((*parents, last.removeprefix(_PREFIX))), reader, tree, style)
+    elif last.startswith(PREFIX):
+        _hide(b"/".join((*parents, last.removeprefix(PREFIX))), reader, tree, style)
     else:
         return False
     return True

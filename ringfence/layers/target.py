@@ -35,7 +35,8 @@ class Target:
 
     `lower` is what lies under it in an overlay; `opaque_xattr` marks a directory that hides what lies there; `owner` is
     (uid, gid) of the directories that the archive does not list.
-    `made` has the path of everything that was added; `skipped` says what the file system or our privileges refused.
+    `made` has the path of everything that was added, and of the directories above it; `skipped` says what the file
+    system or our privileges refused.
     """
 
     def __init__(self, root: int, *, lower: Lower | None = None, opaque_xattr: str = "",
@@ -51,6 +52,12 @@ class Target:
         self._climber = Climber(self._root)
         self._lower_links: set[bytes] = set()
         self._directories: dict[bytes, Member] = {}  # attributes to be set when nothing is made in them any more
+
+    def _note(self, parent: bytes, path: bytes) -> None:
+        self.made.add(path)
+        while parent and parent not in self.made:
+            self.made.add(parent)
+            parent = parent.rpartition(b"/")[0]
 
     def close(self) -> None:
         """Close all directories but the root."""
@@ -79,7 +86,7 @@ class Target:
         path = parent.path + b"/" + name
         if path in self._lower_links:  # until now it led elsewhere
             self._forget()
-        self.made.add(path)
+        self._note(parent.path, path)
         if member.type == FILE:
             self._make_file(parent, name, member, reader)
         elif member.type == DIRECTORY:
