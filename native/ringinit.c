@@ -745,15 +745,6 @@ static void op_write(void) {
 
 /* ---- operations: processes, namespaces, hooks ----------------------------------------------------------------------- */
 
-static void pass_turn(void) {
-    char message[16];
-    int n = snprintf(message, sizeof message, "T%d", (int)child);
-    if (send(self == RUNTIME ? turn_fd : report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) {
-        if (self == CONTAINER) _exit(1);
-        /* the container actor has gone: its last message says why */
-    }
-}
-
 static int receive_descriptor(int socket, char *data, size_t size, int *fd) {
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec io = { data, size };
@@ -817,8 +808,9 @@ static void await_runtime(void) {
 }
 
 /* A new network namespace costs the kernel more than anything else of a start, so a short-lived process that shares our
- * memory and descriptors makes it, with lo up, while the runtime actor goes on with the cgroups and the overlay. */
-static struct { pid_t pid; int64_t slot; int error; } network = { -1, -1, 0 };
+ * memory and descriptors makes it, with lo up, while the runtime actor goes on with the cgroups and the overlay, and the
+ * container actor with its mounts: it is sent to that one with its first turn. */
+static struct { pid_t pid; int64_t slot; int error, operation; } network = { -1, -1, 0, 0 };
 
 static int make_network(void *unused) {
     (void)unused;
@@ -833,20 +825,46 @@ static int make_network(void *unused) {
     return 0;
 }
 
+/* Some kernels place a new process where its parent runs, to let the other processors sleep: it would then wait for us
+ * as we shall for it. Where it cannot be moved, it does wait. */
+static void run_elsewhere(pid_t pid) {
+    unsigned char mask[128] = "";
+    unsigned here = 0;
+    long size = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    if (size <= 0 || syscall(SYS_getcpu, &here, NULL, NULL) || here >= (unsigned)size * 8) return;
+    mask[here / 8] &= (unsigned char)~(1u << here % 8);
+    (void)!syscall(SYS_sched_setaffinity, pid, (size_t)size, mask); /* refused if there is no other */
+}
+
 static void op_network(void) {
     static char stack[16384] __attribute__((aligned(16)));
     network.slot = number();
+    network.operation = current;
     network.pid = clone(make_network, stack + sizeof stack, CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
     if (network.pid < 0) fail("clone of the network namespace's maker");
+    run_elsewhere(network.pid);
 }
 
 static void await_network(void) {
     int status = 0;
-    if (network.pid < 0) return;
     while (waitpid(network.pid, &status, 0) < 0 && errno == EINTR) {}
     network.pid = -1;
+    if (network.error || status) current = network.operation;
     if (network.error) fail_as(network.error, "make a network namespace with lo up");
     if (status) fail_as(EINTR, "the network namespace's maker was killed");
+}
+
+static void pass_turn(void) {
+    char message[16];
+    int n = snprintf(message, sizeof message, "T%d", (int)child);
+    if (send(self == RUNTIME ? turn_fd : report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) {
+        if (self == CONTAINER) _exit(1);
+        /* the container actor has gone: its last message says why */
+    }
+    if (self == CONTAINER || network.pid < 0) return;
+    await_network();
+    send_descriptor(turn_fd, 'N', slot[network.slot]);
+    close(slot[network.slot]), slot[network.slot] = -1;
 }
 
 /* With STDIO_PIPES: the process's ends in `inner`, the monitor's in `pipes`. */
@@ -867,7 +885,6 @@ static void close_inner(void) {
 }
 
 static void op_clone(void) {
-    await_network();
     int64_t flags = number(), cgroup = number(), pid_ns = number(), time_ns = number();
     const char *offsets = string();
     int pair[2], own_pid = -1, own_time = -1;
@@ -1097,6 +1114,8 @@ static void op_write_to(void) {
 
 static void op_join(void) {
     int64_t index = number(), type = number();
+    char message[16];
+    if (network.pid >= 0 && index == network.slot && (receive_descriptor(report_fd, message, sizeof message, &slot[index]) <= 0)) _exit(1);
     if (setns(slot[index], (int)type)) fail("setns to %s", string());
     if (type == CLONE_NEWNS && (root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) fail("open the container's root");
 }

@@ -13,7 +13,6 @@ from ringfence.runtime.interface import Launch, Log, Monitoring
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
@@ -47,9 +46,11 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
 
         Volumes(engine.root).prepare(record.mounts, lambda: root.stored(engine, record))
     document = spec.build(record, {"config": record.image_config}, options, host)
-    _write_spec(host.bundle, document)
+    text = json.dumps(document)
+    _write_spec(host.bundle, text)
     return Launch(record.id, document, host.bundle, root=engine.snapshots.mounts(record.id),
-                  monitoring=monitoring(engine, record, options, window), volatile=record.auto_remove)  # fmt: skip
+                  monitoring=monitoring(engine, record, options, window), volatile=record.auto_remove,
+                  text=text)  # fmt: skip
 
 
 def monitoring(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int]) -> Monitoring:
@@ -81,8 +82,8 @@ def command(engine: Engine, verb: str, id: str) -> Sequence[str]:
             engine.snapshotter_name, id)  # fmt: skip
 
 
-def _write_spec(bundle: str, document: dict[str, Any]) -> None:
+def _write_spec(bundle: str, text: str) -> None:
     """config.json, for people and for other runtimes; ours keeps a copy of its own."""
     descriptor = os.open(f"{bundle}/config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(json.dumps(document))
+        file.write(text)

@@ -35,6 +35,7 @@ _MOST_INSTRUCTIONS = 4096
 # Below this a tree is no faster, and libseccomp before 2.5.4 loses the default action of an empty one (its issue 370).
 _FEWEST_RULES_FOR_TREE = 8
 _INSTRUCTION_SIZE = 8  # struct sock_filter
+_last: tuple[dict[str, Any], bytes] | None = None
 
 
 def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
@@ -62,8 +63,18 @@ def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
 def cached_filter(seccomp: dict[str, Any], cache_dir: str) -> bytes:
     """The same for this machine from `cache_dir` if it is there, else compiled and kept there for the next time.
 
-    A file is the digest of the program and the program: one that a crash or a full disk cut short is made anew.
+    A file is the digest of the program and the program: one that a crash or a full disk cut short is made anew. A
+    process that starts one container after the other finds the last profile's program in its memory.
     """
+    global _last
+    if _last is None or _last[0] != seccomp:
+        from ringfence import json
+
+        _last = (json.loads(json.dumps(seccomp)), _from_file(seccomp, cache_dir))  # a copy: theirs may change
+    return _last[1]
+
+
+def _from_file(seccomp: dict[str, Any], cache_dir: str) -> bytes:
     path = os.path.join(cache_dir, _key(seccomp))
     try:
         with open(path, "rb", buffering=0) as file:

@@ -57,8 +57,16 @@ def load(path: str | os.PathLike[str]) -> Spec:
     return spec  # type: ignore[no-any-return]
 
 
+_approved: Spec | None = None
+"""The seccomp profile of the last spec that was right."""
+
+
 def check(spec: Spec) -> list[str]:
     """Raise InvalidInput (`linux.namespaces[2].type: unknown namespace "foo"`) or return warnings, one line each."""
+    global _approved
+    profile = _part(_part(spec, "linux"), "seccomp") if isinstance(spec.get("linux"), dict) else None
+    if profile and profile is _approved:  # an engine's default, of some five hundred names, is checked once
+        spec = {**spec, "linux": {name: part for name, part in spec["linux"].items() if name != "seccomp"}}
     require(spec, SPEC)
     warnings: list[str] = []
     _check_version(spec["ociVersion"], warnings)
@@ -77,6 +85,7 @@ def check(spec: Spec) -> list[str]:
         raise InvalidInput("linux.timeOffsets: needs a time namespace in linux.namespaces")
     if _part(linux, "personality").get("flags"):
         raise InvalidInput("linux.personality.flags: no flag is defined by the runtime-spec")
+    _approved = profile
     return warnings
 
 

@@ -60,9 +60,9 @@ class CommandRuntime:
         try:
             plan = self._compile(launch, facts)
             own = os.getpid()
-            state.write(directory, {"id": launch.id, "bundle": facts.bundle, "cgroup": facts.cgroup,
-                                    "creator": [own, processes.start_time(own)], "spec": launch.spec,
-                                    "runtime": self.program})  # fmt: skip
+            document = {"id": launch.id, "bundle": facts.bundle, "cgroup": facts.cgroup,
+                        "creator": [own, processes.start_time(own)], "runtime": self.program}  # fmt: skip
+            state.write(directory, document, launch.text or json.dumps(launch.spec))
             _write_bundle(launch, facts)
             watched = launch.monitoring
             encoded = plan.encode(

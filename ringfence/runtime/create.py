@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ringfence import json
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, processes, signals
 from ringfence.oci import runtime_spec
@@ -54,7 +55,7 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
         facts = _facts(root, directory, launch, wait, len(preserve))
         require_unused(facts)
         plan = compile_container(spec, facts)
-        state.write(directory, _document(launch, facts))
+        state.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
         encoded = plan.encode(
             stdio=stdio(launch, spec.get("process") or {}),
             stdin=launch.monitoring is not None and launch.monitoring.stdin,
@@ -241,5 +242,5 @@ def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
         "creator": [own, processes.start_time(own)],
         **({"found_cgroup": True} if facts.found_cgroup else {}),
         **({"resctrl": _resctrl(launch.spec, facts)} if facts.resctrl is not None else {}),
-        "spec": launch.spec,
+        **({"hooks": launch.spec["hooks"]} if launch.spec.get("hooks") else {}),
     }

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def run(record: State, kind: str, status: str) -> None:
     """Run every hook of a kind in order, with the state on stdin. Failed at the first that fails or takes too long."""
-    for hook in (record.spec.get("hooks") or {}).get(kind) or []:
+    for hook in record.hooks.get(kind) or []:
         _run_one(record, kind, hook, status)
 
 
 def run_all(record: State, kind: str, status: str) -> list[str]:
     """Run every hook even if one fails; the failures as warnings, one line each (poststop: E17)."""
     warnings = []
-    for hook in (record.spec.get("hooks") or {}).get(kind) or []:
+    for hook in record.hooks.get(kind) or []:
         try:
             _run_one(record, kind, hook, status)
         except Failed as error:

@@ -84,11 +84,13 @@ class Launch:
     `no_pivot`: change the root by chroot, where pivot_root cannot be (in an initramfs). `environment` is for the
     program alone, and not for what is executed beside it later. Without `keyring` it stays in our session keyring.
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
-    (operation number, errno) makes that operation fail, (number, -signal) kills the executor there.
+    (operation number, errno) makes that operation fail, (number, -signal) kills the executor there. `text` is the spec
+    as JSON, if the caller has it.
     """
 
     __slots__ = (
-        *("bundle", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root", "spec", "volatile"),
+        *("bundle", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root", "spec", "text"),
+        "volatile",
     )
 
     def __init__(
@@ -104,6 +106,7 @@ class Launch:
         environment: Sequence[str] = (),
         keyring: bool = True,
         fault: tuple[int, int] = (-1, 0),
+        text: str = "",
     ) -> None:
         self.id = id
         self.spec = spec
@@ -115,6 +118,7 @@ class Launch:
         self.environment = list(environment)
         self.keyring = keyring
         self.fault = fault
+        self.text = text
 
 
 class Started:

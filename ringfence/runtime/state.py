@@ -1,9 +1,10 @@
 """The runtime's own record of a container on disk, and its status as the kernel tells it.
 
-A directory `<root>/<id>` holds `state.json` (the spec as it was at create, so that later changes to the bundle have no
-effect: A08), `init` (written by the helper: pid and start time of the first process and of its monitor) and, while the
-program waits to be started, `start.sock`. The directory is the claim on the id; nothing in it is believed that the
-kernel can contradict: a pid counts only with its start time, a waiting container only if its socket answers.
+A directory `<root>/<id>` holds `state.json` (a line of ours and, on a second one, the spec as it was at create, so that
+later changes to the bundle have no effect: A08), `init` (written by the helper: pid and start time of the first process
+and of its monitor) and, while the program waits to be started, `start.sock`. The directory is the claim on the id;
+nothing in it is believed that the kernel can contradict: a pid counts only with its start time, a waiting container
+only if its socket answers.
 """
 
 from __future__ import annotations
@@ -40,19 +41,31 @@ class State:
     `begun` is the start time of the first process: with it a reused pid is told from the one that was recorded.
     """
 
-    __slots__ = ("begun", "directory", "document", "id", "monitor_pid", "pid")
+    __slots__ = ("_spec", "_text", "begun", "directory", "document", "id", "monitor_pid", "pid")
 
-    def __init__(self, id: str, directory: str, document: dict[str, Any]) -> None:
+    def __init__(self, id: str, directory: str, document: dict[str, Any], spec: str) -> None:
         self.id = id
         self.directory = directory
         self.document = document
+        self._text = spec
+        self._spec: dict[str, Any] | None = None
         self.pid, self.begun, self.monitor_pid = _live_pids(f"{directory}/{PID_FILE}")
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The spec as it was at create."""
-        spec: dict[str, Any] = self.document["spec"]
-        return spec
+        """The spec as it was at create; Corrupt if it cannot be read. Half of the verbs do without."""
+        if self._spec is None:
+            try:
+                self._spec = json.loads(self._text)
+            except ValueError as error:
+                raise Corrupt(f"{self.directory}/state.json: {error}") from None
+        return self._spec
+
+    @property
+    def hooks(self) -> dict[str, Any]:
+        """The spec's hooks."""
+        hooks: dict[str, Any] = self.document.get("hooks") or {}
+        return hooks
 
     @property
     def created(self) -> int:
@@ -120,11 +133,11 @@ def _seconds_ago(seconds: float) -> float:
     return time.time() - seconds
 
 
-def write(directory: str, document: dict[str, Any]) -> None:
-    """Write state.json whole or not at all."""
+def write(directory: str, document: dict[str, Any], spec: str) -> None:
+    """Write state.json whole or not at all; `spec` is JSON already, since whoever has made it may have written it."""
     temporary = f"{directory}/state.json.new"
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", opener=_private) as file:
-        file.write(json.dumps(document))
+        file.write(f"{json.dumps(document)}\n{spec}")
     os.rename(temporary, f"{directory}/state.json")
 
 
@@ -137,12 +150,13 @@ def load(root: str, id: str) -> State:
     directory = f"{root}/{check_id(id)}"
     try:
         with open(f"{directory}/state.json", encoding="utf-8", errors="surrogateescape") as file:
-            document = json.load(file)
+            head, _, spec = file.read().partition("\n")
+        document = json.loads(head)
     except FileNotFoundError:
         raise NotFound(f"container {id} does not exist") from None
     except ValueError as error:
         raise Corrupt(f"{directory}/state.json: {error}") from None
-    return State(id, directory, document)
+    return State(id, directory, document, spec)
 
 
 def identifiers(root: str) -> list[str]:

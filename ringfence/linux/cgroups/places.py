@@ -13,14 +13,23 @@ if TYPE_CHECKING:
 class Places:
     """The cgroups of a layout. With `own`, paths start at this process's cgroups and not at the hierarchies' roots."""
 
-    __slots__ = ("layout", "own")
+    __slots__ = ("_last", "layout", "own")
 
     def __init__(self, layout: Layout, own: bool) -> None:
         self.layout = layout
         self.own = own
+        self._last: tuple[str, dict[str, list[Group]]] = ("", {})
 
     def levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
         """The cgroups from the one where paths start down to `cgroup`, both included."""
+        if cgroup != self._last[0]:  # a start asks for one cgroup some forty times
+            self._last = (cgroup, {})
+        known = self._last[1]
+        if hierarchy.mountpoint not in known:
+            known[hierarchy.mountpoint] = self._levels(hierarchy, cgroup)
+        return known[hierarchy.mountpoint]
+
+    def _levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
         root = hierarchy.mountpoint
         start = root + hierarchy.own_path if self.own and hierarchy.own_path != "/" else root
         levels = [Group(start, root)]
