@@ -695,7 +695,7 @@ static void op_link(void) {
     close(dir);
 }
 
-static void send_descriptor(int socket, char type, int fd) {
+static int try_to_send_descriptor(int socket, char type, int fd) {
     char control[CMSG_SPACE(sizeof(int))];
     memset(control, 0, sizeof control);
     struct iovec io = { &type, 1 };
@@ -703,7 +703,11 @@ static void send_descriptor(int socket, char type, int fd) {
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1) fail("pass a descriptor");
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == 1;
+}
+
+static void send_descriptor(int socket, char type, int fd) {
+    if (!try_to_send_descriptor(socket, type, fd)) fail("pass a descriptor");
 }
 
 /* A pseudo terminal from the container's own devpts; its peer comes by ioctl and not by a path (CVE-2025-52565). */
@@ -863,7 +867,7 @@ static void pass_turn(void) {
     }
     if (self == CONTAINER || network.pid < 0) return;
     await_network();
-    send_descriptor(turn_fd, 'N', slot[network.slot]);
+    (void)try_to_send_descriptor(turn_fd, 'N', slot[network.slot]);
     close(slot[network.slot]), slot[network.slot] = -1;
 }
 

@@ -35,7 +35,7 @@ _MOST_INSTRUCTIONS = 4096
 # Below this a tree is no faster, and libseccomp before 2.5.4 loses the default action of an empty one (its issue 370).
 _FEWEST_RULES_FOR_TREE = 8
 _INSTRUCTION_SIZE = 8  # struct sock_filter
-_last: tuple[dict[str, Any], bytes] | None = None
+_last: tuple[str, dict[str, Any], bytes] | None = None
 
 
 def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
@@ -67,11 +67,11 @@ def cached_filter(seccomp: dict[str, Any], cache_dir: str) -> bytes:
     process that starts one container after the other finds the last profile's program in its memory.
     """
     global _last
-    if _last is None or _last[0] != seccomp:
+    if _last is None or _last[0] != cache_dir or _last[1] != seccomp:
         from ringfence import json
 
-        _last = (json.loads(json.dumps(seccomp)), _from_file(seccomp, cache_dir))  # a copy: theirs may change
-    return _last[1]
+        _last = (cache_dir, json.loads(json.dumps(seccomp)), _from_file(seccomp, cache_dir))  # theirs may change
+    return _last[2]
 
 
 def _from_file(seccomp: dict[str, Any], cache_dir: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ringfence.errors import Failed
+from ringfence.errors import Conflict, Failed
 from ringfence.linux import signals
 from ringfence.runtime import hooks, state
 from ringfence.runtime.kill import kill, wait
@@ -27,10 +27,10 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     """
     status = record.status()
     if status == state.CREATED or (force and status in (state.RUNNING, state.PAUSED, state.CREATED)):
-        if driver.exists(record.cgroup):
-            kill(record, signals.SIGKILL, driver, all=True)
-        else:
-            kill(record, signals.SIGKILL, driver)
+        try:
+            kill(record, signals.SIGKILL, driver, all=driver.exists(record.cgroup))
+        except Conflict:
+            pass  # it has ended by itself since we looked
         if not wait(record.pid, PATIENCE):
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:

@@ -299,6 +299,12 @@ class TestCache:
         assert seccomp.cached_filter(self.RULES, str(directory)) == program
         assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
+    def test_a_profile_that_was_changed_in_place_is_another(self, tmp_path: Path) -> None:
+        rules = profile(allow("read", "write"))
+        before = seccomp.cached_filter(rules, str(tmp_path))
+        rules["syscalls"][0]["names"].remove("write")
+        assert seccomp.cached_filter(rules, str(tmp_path)) == seccomp.compile_filter(rules) != before
+
     def test_another_profile_is_another_file_and_the_order_of_keys_is_none(self, tmp_path: Path) -> None:
         reordered = dict(reversed(self.RULES.items()))
         for rules in (self.RULES, reordered, profile(allow("read")), profile(allow("read"), defaultErrnoRet=2)):
@@ -312,9 +318,10 @@ class TestCache:
         whole = file.read_bytes()
         for content in (damage, whole[:-8], whole[:-1] + b"\xff"):
             file.write_bytes(content)
+            seccomp.cached_filter(self.RULES, str(tmp_path / "other"))  # the last is in memory
             assert seccomp.cached_filter(self.RULES, str(tmp_path)) == program
             assert file.read_bytes() == whole
-        assert list(tmp_path.iterdir()) == [file], "no temporary file is left"
+        assert list(tmp_path.glob("*.bpf*")) == [file], "no temporary file is left"
 
     def test_an_invalid_profile_leaves_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput):
