@@ -27,10 +27,7 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     """
     status = record.status()
     if status == state.CREATED or (force and status in (state.RUNNING, state.PAUSED, state.CREATED)):
-        try:
-            kill(record, signals.SIGKILL, driver, all=driver.exists(record.cgroup))
-        except Conflict:
-            pass  # it has ended by itself since we looked
+        _kill(record, driver)
         if not wait(record.pid, PATIENCE):
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:
@@ -51,6 +48,13 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     warnings = hooks.run_all(record, "poststop", state.STOPPED)
     state.remove(record.directory)
     return warnings
+
+
+def _kill(record: State, driver: CgroupDriver) -> None:
+    try:
+        kill(record, signals.SIGKILL, driver, all=driver.exists(record.cgroup))
+    except Conflict:
+        return  # it has ended by itself since we looked
 
 
 def _removed_by_monitor(record: State, driver: CgroupDriver) -> bool:
