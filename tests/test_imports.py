@@ -37,7 +37,7 @@ DOORS: dict[str, set[str]] = {
     "__init__": {"engine"},
 }
 # The only foreign packages, and the rooms that may import them.
-FOREIGN: dict[str, set[str]] = {"isal": {"layers"}, "backports": {"layers"}}
+FOREIGN: dict[str, set[str]] = {"isal": {"layers"}, "backports": {"layers"}, "rich": {"cli"}}
 NEWER = ("compression",)  # the standard library's from Python 3.14
 
 

@@ -15,6 +15,8 @@ umoci umoci
 bwrap bubblewrap
 mmdebstrap mmdebstrap
 busybox busybox-static
+docker-registry docker-registry
+openssl openssl
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.
 ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"

@@ -11,19 +11,31 @@ from ringfence.cli.verb import MANY, Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ringfence.cli.parser import Arguments
     from ringfence.engine import Engine
     from ringfence.engine.container import Container
+    from ringfence.images.pull import Tell
 
 
 def create(engine: Engine, arguments: Arguments) -> Container:
     """The container that the command line describes; its warnings are told."""
     image, *command = arguments.operands
     options = arguments.options("detach")
+    if not arguments.on("quiet"):
+        engine.pulling = _announce
     container = engine.create(image, command or None, environ=os.environ, **options)
     for warning in container.warnings:
         sys.stderr.write(f"WARNING: {warning}\n")
     return container
+
+
+def _announce() -> AbstractContextManager[Tell]:
+    """A pull is told of on stderr, where it does not mix with what the container prints."""
+    from ringfence.cli import progress
+
+    return progress.shown(sys.stderr)
 
 
 def run(engine: Engine, arguments: Arguments) -> int:

@@ -115,7 +115,7 @@ def _engine(options: Arguments) -> Engine:
 
     root, state = directories(os.environ, root=os.geteuid() == 0)
     return Engine(options.text("root") or root, options.text("state") or state,
-                  snapshotter=options.text("snapshotter"))  # fmt: skip
+                  snapshotter=options.text("snapshotter"), environment=os.environ)  # fmt: skip
 
 
 def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | None, str | None]:

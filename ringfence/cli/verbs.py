@@ -14,7 +14,10 @@ CONTAINER = {
         "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
     )
 }  # fmt: skip
-IMAGE = {"build": "build", "history": "history", "import": "import_", "load": "load", "save": "save", "tag": "tag"}
+IMAGE = {
+    "build": "build", "history": "history", "import": "import_", "load": "load", "pull": "pull", "save": "save",
+    "tag": "tag",
+}  # fmt: skip
 SYSTEM = {"events": "events", "info": "info"}
 
 ALONE = {

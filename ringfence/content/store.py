@@ -86,7 +86,7 @@ class Ingest:
             self._file = open(self._path, "xb", buffering=0)
         except OSError as error:
             self._lease.__exit__()
-            raise _failure(error, self._doing) from error
+            raise failure(error, self._doing) from error
         return self
 
     def write(self, data: bytes | memoryview) -> int:
@@ -117,7 +117,7 @@ class Ingest:
             return
         self._forget()
         if isinstance(error, OSError):
-            raise _failure(error, self._doing) from error
+            raise failure(error, self._doing) from error
 
     def _finish(self) -> None:
         assert self._file is not None
@@ -174,7 +174,7 @@ class ContentStore:
         except FileNotFoundError:
             raise NotFound(f"no such blob: {digest}") from None
         except OSError as error:
-            raise _failure(error, f"reading {digest}") from error
+            raise failure(error, f"reading {digest}") from error
 
     def read(self, digest: str) -> bytes:
         """The whole blob, verified again (Corrupt); for manifests and image configs, not for layers."""
@@ -231,6 +231,11 @@ class ContentStore:
         self._prepare()
         return _Turn(os.path.join(self._root, "turns"), Digest(digest))
 
+    def arriving(self, digest: str) -> _Turn:
+        """As `turn`, for the one who receives the blob: a layer's chain ID may be the digest of its own blob."""
+        self._prepare()
+        return _Turn(os.path.join(self._root, "arrivals"), Digest(digest))
+
     def collect(self, used: Container[str]) -> list[Blob]:
         """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`."""
         for name in _listdir(self.ingesting):
@@ -251,7 +256,7 @@ class ContentStore:
             for path in (self.ingesting, *(os.path.join(self._blobs, name) for name in ("sha256", "sha512"))):
                 os.makedirs(path, exist_ok=True)
         except OSError as error:
-            raise _failure(error, "preparing the content store") from error
+            raise failure(error, "preparing the content store") from error
         self._ready = True
 
 
@@ -297,7 +302,7 @@ def _listdir(path: str) -> list[str]:
         return []
 
 
-def _failure(error: OSError, doing: str) -> Exception:
+def failure(error: OSError, doing: str) -> Exception:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return Denied(f"{doing}: {error.filename or 'content store'}: {error.strerror}")
     return Failed(f"{doing}: {(error.strerror or str(error)).lower()}", errno=error.errno or 0)

@@ -14,7 +14,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, BinaryIO, Literal, overload
 
     from ringfence.content.store import ContentStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ringfence.engine.logs import LogLine
     from ringfence.engine.records import ContainerRecord, Records
     from ringfence.engine.session import Session
+    from ringfence.images.pull import Tell
     from ringfence.images.store import ImageStore
     from ringfence.runtime.interface import Runtime
     from ringfence.snapshots import Snapshotter
@@ -37,13 +39,20 @@ class Engine:
     """
 
     def __init__(self, root: str | None = None, state: str | None = None, *, runtime: Runtime | None = None,
-                 snapshotter: str = "overlay") -> None:  # fmt: skip
-        """`root` keeps what must last (/var/lib/ringfence), `state` what a reboot may forget (/run/ringfence)."""
+                 snapshotter: str = "overlay", environment: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        """`root` keeps what must last (/var/lib/ringfence), `state` what a reboot may forget (/run/ringfence).
+
+        `environment` tells where a user's settings for registries are (HOME, DOCKER_CONFIG, HTTPS_PROXY, ...); without
+        it they are looked for in that user's home directory, and proxies are not used.
+        """
         from ringfence.engine import places
 
         self.root = os.path.abspath(root or places.data_directory())
         self.state = os.path.abspath(state or places.state_directory())
         self.snapshotter_name = snapshotter
+        self.environment: Mapping[str, str] = environment or {}
+        self.pulling: Callable[[], AbstractContextManager[Tell]] | None = None
+        """Called when an image has to be pulled for a container; the context gives who is told of it."""
         self._runtime = runtime
         self._database: sqlite3.Connection | None = None
         self._records: Records | None = None
@@ -120,7 +129,8 @@ class Engine:
 
     def sibling(self) -> Engine:
         """An engine of the same directories for another thread."""
-        return Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name)
+        return Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name,
+                      environment=self.environment)  # fmt: skip
 
     def __enter__(self) -> Engine:
         return self
@@ -448,6 +458,20 @@ class Engine:
         from ringfence.engine import volume as verb
 
         verb.rm(self, name, force=force)
+
+    # Registries -------------------------------------------------------------------------------------------------------
+
+    def pull(self, reference: str, *, platform: str | None = None, all_tags: bool = False, tell: Tell | None = None,
+             **access: object) -> list[dict[str, Any]]:  # fmt: skip
+        """Fetch an image (`all_tags`: all of its repository): [{"Name", "Id", "Digest", "Fresh"}], one for each tag.
+
+        `tell` is given dicts in the shape of docker's API: status, id, progressDetail. `access`: tls_verify (True),
+        creds ("user:password"), authfile. Denied, NotFound, Failed, or Corrupt if a registry sends something else than
+        it says; what has arrived whole is kept, and the next pull goes on from there.
+        """
+        from ringfence.engine import pull as verb
+
+        return verb.pull(self, reference, platform=platform, all_tags=all_tags, tell=tell, access=access)
 
     # The whole --------------------------------------------------------------------------------------------------------
 

@@ -98,21 +98,38 @@ def describe(image: Image, name: str, command: Sequence[str] | None, options: Op
 
 
 def find_image(engine: Engine, name: str, options: Options) -> Image:
-    """The image; an embedded one is made if it is not there. NotFound otherwise: there are no registries yet."""
+    """The image: from here, or from its registry as --pull says; an embedded one is made if it is not there."""
+    if name in EMBEDDED:
+        image = _embedded(engine, name, options)
+        if options.platform:
+            _check_platform(image, name, options.platform)
+        return image
+    try:
+        here: Image | None = engine.image_store.get(name)
+    except NotFound:
+        here = None
+        if options.pull == "never":
+            raise
+    if here is not None and options.pull in ("missing", "never"):
+        if options.pull == "never":
+            _check_platform(here, name, options.platform)
+        if _suits(here, options.platform):
+            return here
+    from ringfence.engine import pull
+
+    return pull.for_container(engine, name, options.platform, options.pull, here)
+
+
+def _embedded(engine: Engine, name: str, options: Options) -> Image:
     try:
         image = engine.image_store.get(name)
-    except NotFound as error:
-        if name not in EMBEDDED or options.pull == "never":
-            raise NotFound(error.what, hint="registries are not built yet: load or import it, or use host") from None
+    except NotFound:
+        if options.pull == "never":
+            raise
         from ringfence.images import host
 
-        image = host.ensure(engine.image_store, python=EMBEDDED[name])
-    else:
-        if name in EMBEDDED and options.pull != "never":
-            image = _current(engine, image, python=EMBEDDED[name])
-    if options.platform:
-        _check_platform(image, name, options.platform)
-    return image
+        return host.ensure(engine.image_store, python=EMBEDDED[name])
+    return _current(engine, image, python=EMBEDDED[name]) if options.pull != "never" else image
 
 
 def _current(engine: Engine, image: Image, *, python: bool) -> Image:
@@ -149,12 +166,20 @@ def _command(command: Sequence[str] | None) -> Sequence[str]:
     return list(command or ())
 
 
-def _check_platform(image: Image, name: str, platform: str) -> None:
+def _suits(image: Image, platform: str) -> bool:
+    if not platform:
+        return True
     from ringfence.oci.platform import Platform
 
     wanted, found = Platform.parse(platform), Platform.of(image.config)
-    if (wanted.os, wanted.architecture) != (found.os, found.architecture):
-        raise NotFound(f"no such image: {name} for {platform}", hint=f"it is for {found}")
+    return (wanted.os, wanted.architecture) == (found.os, found.architecture)
+
+
+def _check_platform(image: Image, name: str, platform: str) -> None:
+    if not _suits(image, platform):
+        from ringfence.oci.platform import Platform
+
+        raise NotFound(f"no such image: {name} for {platform}", hint=f"it is for {Platform.of(image.config)}")
 
 
 def _reserve_name(engine: Engine, record: ContainerRecord, options: Options) -> None:

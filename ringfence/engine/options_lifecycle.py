@@ -76,11 +76,8 @@ def platform(flag: str, value: Any) -> str:
 
 
 def pull(flag: str, value: Any) -> str:
-    """When the image is fetched; fetching itself comes with the registry client."""
-    policy = choice("always", "missing", "never", "newer")(flag, value)
-    if policy in ("always", "newer"):
-        raise Unsupported(f"{flag}: {policy}: not built yet", hint="registries come later; use missing or never")
-    return str(policy)
+    """When the image is fetched from its registry."""
+    return str(choice("always", "missing", "never", "newer")(flag, value))
 
 
 def runtime(flag: str, value: Any) -> str:
@@ -95,7 +92,7 @@ OPTIONS = (
     Option("rm", "flag", switch, "remove the container when it exits"),
     Option("restart", "value", restart, "when to restart it: no, on-failure[:TIMES], always, unless-stopped",
            update=True),
-    Option("pull", "value", pull, "when to fetch the image: missing, never"),
+    Option("pull", "value", pull, "when to fetch the image: always, missing, never, newer"),
     Option("quiet", "flag", switch, "print nothing about fetching the image", short="q"),
     Option("platform", "value", platform, "platform of the image (OS[/ARCHITECTURE[/VARIANT]])"),
     Option("runtime", "value", runtime, "OCI runtime: ringrun, runc, crun, or the path of another"),

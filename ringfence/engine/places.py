@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def data_directory() -> str:
     """What must last. Without root it is XDG's default; the environment's word is the command line's business."""
-    return "/var/lib/ringfence" if os.geteuid() == 0 else os.path.join(_home(), ".local/share/ringfence")
+    return "/var/lib/ringfence" if os.geteuid() == 0 else os.path.join(home(), ".local/share/ringfence")
 
 
 def state_directory() -> str:
@@ -47,7 +47,8 @@ def events_file(engine: Engine) -> str:
     return f"{engine.state}/events.jsonl"
 
 
-def _home() -> str:
+def home() -> str:
+    """This user's."""
     import pwd
 
     return pwd.getpwuid(os.geteuid()).pw_dir

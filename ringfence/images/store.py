@@ -93,6 +93,9 @@ class ImageStore:
         reference = Reference.parse(text)
         if not reference.digest:
             return self._first("JOIN image_names USING (digest) WHERE name = ?", reference.canonical)
+        name = f"{reference.name}@{reference.digest}"  # how it was pulled; the digest may be an index's
+        if image := self._first("JOIN image_names USING (digest) WHERE name = ?", name):
+            return image
         image = self._first("WHERE digest = ?", reference.digest)
         known = image and any(Reference.parse(name).name == reference.name for name in image.names)
         return image if known else None
@@ -212,6 +215,10 @@ class ImageStore:
     def know_layer(self, tar: Blob | Descriptor) -> None:
         """Remember an uncompressed layer that we have just written ourselves: there is nothing to find out."""
         self._remember_layer(tar.digest, str(tar.digest), tar.size)
+
+    def know_contents(self, digest: str, diff_id: str, size: int) -> None:
+        """Remember what a layer's blob was found to hold while it was applied."""
+        self._remember_layer(digest, diff_id, size)
 
     def _remember_layer(self, digest: str, diff_id: str, size: int) -> None:
         self._database.execute("INSERT OR REPLACE INTO layers VALUES (?, ?, ?)", (digest, diff_id, size))

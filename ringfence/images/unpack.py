@@ -13,10 +13,11 @@ from ringfence.errors import Conflict, Corrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     from ringfence.content.store import ContentStore
+    from ringfence.oci.digest import Source
     from ringfence.oci.image_spec import Descriptor
     from ringfence.snapshots import Snapshotter
 
@@ -50,28 +51,36 @@ def unpack(image: Layered, content: ContentStore, snapshotter: Snapshotter) -> s
             if not snapshotter.exists(chain_id):
                 with content.turn(chain_id):
                     if not snapshotter.exists(chain_id):
-                        _unpack_layer(layer.digest, diff_id, chain_id, parent, content, snapshotter)
+                        with content.open(layer.digest) as file:
+                            unpack_layer(file, layer.digest, diff_id, chain_id, parent, snapshotter)
             parent = chain_id
     return image.top
 
 
-def _unpack_layer(
-    digest: str, diff_id: str, chain_id: str, parent: str, content: ContentStore, snapshotter: Snapshotter
-) -> None:
+def unpack_layer(
+    blob: Source, digest: str, diff_id: str, chain_id: str, parent: str, snapshotter: Snapshotter, *,
+    whole: Callable[[], None] = lambda: None,
+) -> int:  # fmt: skip
+    """Apply the bytes of one layer's blob to a new snapshot; returns how many they are without compression.
+
+    `whole` returns, or raises, when all of the blob is known to be right: what follows the archive in it counts too.
+    """
     from ringfence.layers.apply import apply
     from ringfence.layers.compression import Decompressor
 
     key = PREFIX + os.urandom(8).hex()
     snapshotter.prepare(key, parent)
     try:
-        with content.open(digest) as file:
-            tree, lowers = snapshotter.upper(key), snapshotter.lowers(key)
-            result = apply(Decompressor(file), tree, snapshotter.whiteouts, lowers)
+        tree, lowers = snapshotter.upper(key), snapshotter.lowers(key)
+        result = apply(Decompressor(blob), tree, snapshotter.whiteouts, lowers)
+        whole()
         if result.diff_id != diff_id:
             raise Corrupt(f"layer {digest}: its content has diff ID {result.diff_id}, the image config says {diff_id}")
         snapshotter.commit(chain_id, key)
+        return result.size
     except Conflict:
         snapshotter.remove(key)  # another process, which did not wait, was first: its snapshot is as good
+        return result.size
     except BaseException:
         snapshotter.remove(key, missing_ok=True)
         raise

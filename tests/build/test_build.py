@@ -212,14 +212,14 @@ def test_a_secret_that_is_required_must_be_given(fails: Fails) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("FROM nosuch:1", "Dockerfile:1: FROM nosuch:1: no such image: nosuch:1"),
+        ("FROM localhost:1/nosuch", "Dockerfile:1: FROM localhost:1/nosuch: localhost:1: connection refused"),
         ("FROM host\nRUN exit 3", "Dockerfile:2: RUN exit 3: exited with code 3"),
         ('FROM host\nRUN ["nosuch"]', 'Dockerfile:2: RUN ["nosuch"]: cannot execute nosuch'),
         ("FROM host\nCOPY nosuch /", 'Dockerfile:2: COPY nosuch /: "nosuch" is not in the build context'),
         ("FROM host\nCOPY ../../etc/passwd /", '"../../etc/passwd" is not in the build context'),
         ("FROM host\nCOPY *.none /", "Dockerfile:2: COPY *.none /: no file of the build context matches *.none"),
         ("FROM host\nCOPY --from=later /a /\nFROM host AS later\nFROM host\nCOPY --from=0 /a /", "comes later"),
-        ("FROM host\nCOPY --from=nosuch /a /", "Dockerfile:2: COPY --from=nosuch /a /: no such image: nosuch"),
+        ("FROM host\nCOPY --from=localhost:1/no /a /", "/no /a /: localhost:1: connection refused"),
         ("FROM host\nCOPY --chown=nobodyatall Dockerfile /", "no such user: nobodyatall"),
         ("FROM scratch\nCOPY --chown=root Dockerfile /", "an image from scratch knows no names"),
         ("FROM host\nCOPY --chmod=99 Dockerfile /", "--chmod=99: is neither an octal nor a symbolic mode"),

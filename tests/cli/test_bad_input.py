@@ -220,7 +220,7 @@ def test_an_unknown_container_image_or_volume_is_1(refused: Run, words: Words) -
 
 @pytest.mark.parametrize(("verb", "status"), [("run", 125), ("create", 1)])
 def test_an_unknown_image_is_125_for_run(refused: Run, verb: str, status: int) -> None:
-    answer = refused(verb, "none")
+    answer = refused(verb, "--pull", "never", "none")
 
     assert answer.status == status
     assert "none" in answer.line

@@ -207,7 +207,7 @@ def test_a_failed_run_with_rm_leaves_nothing(engine: Engine) -> None:
 
 def test_an_unknown_image_is_not_found_and_nothing_is_reserved(engine: Engine) -> None:
     with pytest.raises(NotFound, match="no such image: nowhere"):
-        engine.run("nowhere", ["true"], name="free")
+        engine.run("nowhere", ["true"], name="free", pull="never")
     engine.create("host", ["true"], name="free")
 
 

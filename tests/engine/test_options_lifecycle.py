@@ -23,7 +23,6 @@ from .test_options import refusal
                                 "times"),
         ("restart", "on-failure:x", '--restart: "x" is not a number'),
         ("pull", "sometimes", '--pull: "sometimes" is not one of always, missing, never, newer'),
-        ("pull", "always", "--pull: always: not built yet (registries come later; use missing or never)"),
         ("runtime", "kata", "--runtime: unknown runtime kata (ringrun, runc, crun or an absolute path)"),
         ("platform", "linux/", '--platform: "linux/" is not of the form OS[/ARCHITECTURE[/VARIANT]]'),
         ("timeout", "-1", '--timeout: "-1" is below 0'),
