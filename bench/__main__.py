@@ -17,11 +17,13 @@ from bench.builds import warm_builds
 from bench.candidates import EngineCommand, Host, ImageHost, Library, Runtime, peers, ringfence, runtimes
 from bench.crowd import crowd
 from bench.density import density
+from bench.layers import Layers, unpacks
 from bench.material import LARGE, SMALL, Material
 from bench.measure import Timing
 from bench.report import Promise, ratio
 from bench.starts import execs, starts
 from bench.workplace import enter_namespace, workplace
+from ringfence import Engine
 
 
 class Scale:
@@ -32,9 +34,11 @@ class Scale:
         self.exec_rounds = 11 if quick else 60
         self.crowd = 20 if quick else 100
         self.build_rounds = 3 if quick else 15
+        self.layers = 100_000_000 if quick else 500_000_000
+        self.unpack_rounds = 3 if quick else 7
         self.density = 5 if quick else 20
         self.image = 100_000_000 if quick else 1_000_000_000
-        self.disk = 4_000_000_000 if quick else 12_000_000_000
+        self.disk = 5_000_000_000 if quick else 24_000_000_000
 
 
 def main() -> int:
@@ -67,6 +71,7 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
             *measure_starts(scale, material, library, low_level, [ours, *others]),
             *measure_crowds(scale, library, low_level, [ours, *others]),
             *measure_density(scale, library, [ours, *others]),
+            *measure_unpacks(scale, data, state),
             *measure_builds(scale, data, [ours, *others]),
         ]
     finally:
@@ -125,6 +130,14 @@ def measure_density(scale: Scale, library: Library, engines: list[EngineCommand]
         promises.append(Promise(f"{what}, {name}: disk", disk, 2.0, "MB"))
         promises.append(Promise(f"{what}, {name}: start / a 5 MB image's", share, 1.1, "x"))
     return promises
+
+
+def measure_unpacks(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    with Engine(str(data / "unpacked"), str(state / "unpacked")) as engine:
+        timings = unpacks(Layers(data / "layers", scale.layers), engine, scale.unpack_rounds)
+    report.timings(f"unpack of {scale.layers / 1e6:g} MB in seven layers", timings, "igzip -dc | tar x")
+    measured = _of(timings, "library unpack", "igzip -dc | tar x")
+    return [Promise("unpack / igzip -dc | tar x of all layers at once", measured, 2.0, "x")]
 
 
 def measure_builds(scale: Scale, data: Path, engines: list[EngineCommand]) -> list[Promise]:

@@ -2,7 +2,8 @@
 
 Idempotent, and safe at any instant: a layer is applied to a snapshot of its own, which becomes the committed one in one
 step. What a killed process leaves has a key that begins `unpack-`; `prune.collect` removes it, for it takes the place
-of all leases, and whoever unpacks holds one.
+of all leases, and whoever unpacks holds one. Where layers are trees of their own (overlay), several are applied at
+once, and get their parents afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ringfence.content.store import ContentStore
+    from ringfence.images.concurrent import Concurrent
     from ringfence.oci.digest import Source
     from ringfence.oci.image_spec import Descriptor
     from ringfence.snapshots import Snapshotter
@@ -46,15 +48,59 @@ def unpack(image: Layered, content: ContentStore, snapshotter: Snapshotter) -> s
     if not image.chain_ids or snapshotter.exists(image.top):
         return image.top
     with content.lease():
-        parent = ""
-        for layer, diff_id, chain_id in zip(image.layers, image.diff_ids, image.chain_ids, strict=True):
-            if not snapshotter.exists(chain_id):
-                with content.turn(chain_id):
-                    if not snapshotter.exists(chain_id):
-                        with content.open(layer.digest) as file:
-                            unpack_layer(file, layer.digest, diff_id, chain_id, parent, snapshotter)
-            parent = chain_id
+        missing = [number for number, chain_id in enumerate(image.chain_ids) if not snapshotter.exists(chain_id)]
+        if len(missing) > 1 and snapshotter.stacks:
+            _unpack_at_once(image, content, snapshotter, missing[0])
+            return image.top
+        for number in missing:
+            _unpack_one(image, number, content, snapshotter)
     return image.top
+
+
+def _unpack_one(image: Layered, number: int, content: ContentStore, snapshotter: Snapshotter,
+                others: Concurrent | None = None) -> None:  # fmt: skip
+    layer, diff_id, chain_id = image.layers[number], image.diff_ids[number], image.chain_ids[number]
+    parent = image.chain_ids[number - 1] if number else ""
+    with content.turn(chain_id):
+        if snapshotter.exists(chain_id):
+            return
+        with content.open(layer.digest) as file:
+            if others is None or not parent or snapshotter.exists(parent):
+                blob = others.stream(file, number) if others else file
+                unpack_layer(blob, layer.digest, diff_id, chain_id, parent, snapshotter)
+            else:
+                _unpack_early(others.stream(file, number), image, number, snapshotter, others)
+
+
+def _unpack_at_once(image: Layered, content: ContentStore, snapshotter: Snapshotter, first: int) -> None:
+    from ringfence.images.concurrent import Concurrent
+
+    work = Concurrent(
+        range(first, len(image.chain_ids)), lambda number: _unpack_one(image, number, content, snapshotter, work)
+    )
+    work.run()
+
+
+def _unpack_early(blob: Source, image: Layered, number: int, snapshotter: Snapshotter, others: Concurrent) -> None:
+    """Apply a layer while those below it are not all there; they are waited for when it asks for what they hold."""
+    from ringfence.layers.apply import apply
+    from ringfence.layers.compression import Decompressor
+
+    def lowers() -> list[str]:
+        others.wait(number - 1)
+        return [snapshotter.layer_path(chain_id) for chain_id in reversed(image.chain_ids[:number])]
+
+    key = PREFIX + os.urandom(8).hex()
+    snapshotter.prepare(key)
+    try:
+        result = apply(Decompressor(blob), snapshotter.upper(key), snapshotter.whiteouts, lowers)
+        _check(image.layers[number].digest, result.diff_id, image.diff_ids[number])
+        others.wait(number - 1)
+        snapshotter.adopt(key, image.chain_ids[number - 1], root=not result.lists_root)
+    except BaseException:
+        snapshotter.remove(key, missing_ok=True)
+        raise
+    _commit(snapshotter, key, image.chain_ids[number])
 
 
 def unpack_layer(
@@ -74,13 +120,24 @@ def unpack_layer(
         tree, lowers = snapshotter.upper(key), snapshotter.lowers(key)
         result = apply(Decompressor(blob), tree, snapshotter.whiteouts, lowers)
         whole()
-        if result.diff_id != diff_id:
-            raise Corrupt(f"layer {digest}: its content has diff ID {result.diff_id}, the image config says {diff_id}")
+        _check(digest, result.diff_id, diff_id)
+    except BaseException:
+        snapshotter.remove(key, missing_ok=True)
+        raise
+    _commit(snapshotter, key, chain_id)
+    return result.size
+
+
+def _check(digest: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise Corrupt(f"layer {digest}: its content has diff ID {found}, the image config says {expected}")
+
+
+def _commit(snapshotter: Snapshotter, key: str, chain_id: str) -> None:
+    try:
         snapshotter.commit(chain_id, key)
-        return result.size
     except Conflict:
         snapshotter.remove(key)  # another process, which did not wait, was first: its snapshot is as good
-        return result.size
     except BaseException:
         snapshotter.remove(key, missing_ok=True)
         raise

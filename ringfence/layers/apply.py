@@ -19,7 +19,7 @@ from ringfence.layers.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
     from ringfence.layers.directories import Directory
@@ -35,24 +35,27 @@ AUFS = b".wh..wh."
 
 class ApplyResult:
     """`diff_id`: the digest of the uncompressed archive, "sha256:…"; `size`: its bytes; `skipped`: one line for each
-    attribute or device that the file system or our privileges refused."""
+    attribute or device that the file system or our privileges refused; `lists_root`: it has an entry for the root."""
 
-    __slots__ = ("diff_id", "size", "skipped")
+    __slots__ = ("diff_id", "lists_root", "size", "skipped")
 
-    def __init__(self, diff_id: str, size: int, skipped: list[str]) -> None:
+    def __init__(self, diff_id: str, size: int, skipped: list[str], *, lists_root: bool) -> None:
         self.diff_id = diff_id
+        self.lists_root = lists_root
         self.size = size
         self.skipped = skipped
 
 
 def apply(
-    stream: Source, target: int | str, whiteouts: Whiteouts = "overlay", lowers: Sequence[str] = ()
+    stream: Source, target: int | str, whiteouts: Whiteouts = "overlay",
+    lowers: Sequence[str] | Callable[[], Sequence[str]] = (),
 ) -> ApplyResult:
     """Apply the uncompressed tar `stream` to the directory `target` (its path or an open descriptor).
 
     `whiteouts` says what `target` is: the upper directory of an overlay, whose lower directories are `lowers` (top
-    first), or with "remove" the whole tree. Raises Corrupt for a malformed or impossible archive and Failed if the
-    system refuses, e.g. on a full disk; `target` is then good for nothing but removal.
+    first, or a function that tells them when they are needed), or with "remove" the whole tree. Raises Corrupt for a
+    malformed or impossible archive and Failed if the system refuses, e.g. on a full disk; `target` is then good for
+    nothing but removal.
     """
     if whiteouts not in OPAQUE_XATTRS:
         raise InvalidInput(f"unknown kind of whiteouts {whiteouts!r}", hint=f"there are: {', '.join(OPAQUE_XATTRS)}")
@@ -69,7 +72,7 @@ def apply(
     finally:
         if root is not target:
             os.close(root)
-    return ApplyResult(f"sha256:{source.hash.hexdigest()}", source.size, tree.skipped)
+    return ApplyResult(f"sha256:{source.hash.hexdigest()}", source.size, tree.skipped, lists_root=tree.lists_root)
 
 
 def _apply(reader: TarReader, tree: Target, style: _Style) -> None:

@@ -15,19 +15,20 @@ from ringfence.linux.paths import Resolve, openat2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ringfence.layers.tar import Member
 
 
 class Lower:
-    """The merged view of directories (`paths`, top first), mounted nowhere, and only when something is asked.
+    """The merged view of directories (`paths`, top first, or what tells them), mounted nowhere, and only when something
+    is asked.
 
     Its paths begin with `/` and have no links among the parents.
     """
 
-    def __init__(self, paths: Sequence[str] = (), *, userxattr: bool = False) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Sequence[str] | Callable[[], Sequence[str]] = (), *, userxattr: bool = False) -> None:
+        self._given = paths
         self._userxattr = userxattr
         self._view: FileDescriptor | None = None
         self._hidden: set[bytes] = set()
@@ -72,6 +73,12 @@ class Lower:
         with file:
             while os.sendfile(to, file, None, 1 << 30):  # copy_file_range does not cross file systems
                 pass
+
+    @property
+    def _paths(self) -> Sequence[str]:
+        if callable(self._given):
+            self._given = self._given()
+        return self._given
 
     def _open(self, path: bytes, flags: int = os.O_PATH) -> FileDescriptor | None:
         if not self._paths or (self._hidden and self._is_hidden(path)):

@@ -43,6 +43,7 @@ class Target:
                  owner: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
         self.made: set[bytes] = set()
         self.skipped: list[str] = []
+        self.lists_root = False
         self._root = Directory(root, b"", owned=False)
         self._lower = lower or Lower()
         self._opaque_xattr = opaque_xattr
@@ -81,6 +82,7 @@ class Target:
             if name == b".." or member.type != DIRECTORY or parent_path.strip(b"./"):
                 raise reader.corrupt("its name is none that a file can have")
             self._directories[b""] = member
+            self.lists_root = True
             return
         parent = self.parent(parent_path, reader)
         path = parent.path + b"/" + name

@@ -68,6 +68,9 @@ class Snapshotter(Protocol):
     whiteouts: Whiteouts
     """How a deletion is written in `upper`: the `whiteouts` argument of layers.apply and layers.diff."""
 
+    stacks: bool
+    """Whether a snapshot's tree holds only what it changes, so that it can be filled before its parent is there."""
+
     def prepare(self, key: str, parent: str = "") -> list[Mount]:
         """Make an active snapshot of the committed `parent` ("": of nothing) and return its mounts."""
 
@@ -76,6 +79,10 @@ class Snapshotter(Protocol):
 
     def mounts(self, key: str) -> list[Mount]:
         """The mounts of an active snapshot or a view: one overlay or one bind, on the container's root."""
+
+    def adopt(self, key: str, parent: str, *, root: bool) -> None:
+        """Give the active `key`, made from nothing, the committed `parent`; with `root` also the attributes of the
+        parent's root directory. Only for a driver that `stacks`."""
 
     def commit(self, name: str, key: str) -> None:
         """Make the active `key` the committed `name`. Conflict if `name` exists: another process was first."""

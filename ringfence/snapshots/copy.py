@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 class CopySnapshotter(LinkedSnapshots):
     driver = "copy"
+    stacks = False
     whiteouts: Whiteouts = "remove"
 
     def _fill(self, tree: str, parent: str) -> None:

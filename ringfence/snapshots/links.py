@@ -37,6 +37,7 @@ class LinkedSnapshots:
     """All of `Snapshotter` but `mounts` and how a tree is filled, which a driver adds."""
 
     driver: str
+    stacks: bool
 
     def __init__(self, data_dir: str) -> None:
         self.directory = os.path.join(data_dir, "snapshots", self.driver)
@@ -64,6 +65,24 @@ class LinkedSnapshots:
                 self._discard(name)
                 raise
         return self.mounts(key)
+
+    def adopt(self, key: str, parent: str, *, root: bool) -> None:
+        if not self.stacks:
+            raise Conflict(f"the snapshotter {self.driver} copies the parent's files: it must be there first")
+        with self._lock(fcntl.LOCK_SH):
+            if self.kind(key) != "active" or self.parent(key):
+                raise Conflict(f"snapshot {key} has a parent, or is not active")
+            self._check_parent(parent)
+            tree = self._tree(key)
+            os.symlink(f"../committed/{parent}", f"{self.directory}/parents/{tree}")
+            if root:
+                self._like_root(f"{self.directory}/l/{tree}", parent)
+
+    def _like_root(self, tree: str, parent: str) -> None:
+        """The merged root directory has upper's attributes, not lower's: so make them the same."""
+        status = os.stat(self.layer_path(parent))
+        os.chown(tree, status.st_uid, status.st_gid)
+        os.chmod(tree, status.st_mode & 0o7777)
 
     def view(self, key: str, parent: str) -> list[Mount]:
         _check_key(key)

@@ -23,6 +23,7 @@ class OverlaySnapshotter(LinkedSnapshots):
     """
 
     driver = "overlay"
+    stacks = True
 
     def __init__(self, data_dir: str, *, userxattr: bool = False) -> None:
         super().__init__(data_dir)
@@ -36,10 +37,8 @@ class OverlaySnapshotter(LinkedSnapshots):
 
     def _fill(self, tree: str, parent: str) -> None:
         os.mkdir(f"{self.directory}/w/{os.path.basename(tree)}")
-        if parent:  # the merged root directory has upper's attributes, not lower's
-            status = os.stat(self.layer_path(parent))
-            os.chown(tree, status.st_uid, status.st_gid)
-            os.chmod(tree, status.st_mode & 0o7777)
+        if parent:
+            self._like_root(tree, parent)
         else:
             os.chmod(tree, 0o755)
 

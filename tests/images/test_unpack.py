@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from ringfence.images.unpack import unpack
 from ringfence.snapshots import Snapshotter, open_snapshotter
 from tests import needs
 from tests.images.conftest import make_image, stored, tarball
+from tests.layers.archives import Archive
+from tests.layers.listing import listing
 
 # Arguments: the data directory, an archive. Loads, unpacks, tags, removes and collects for ever.
 BUSY = """
@@ -98,6 +101,57 @@ def test_a_layer_damaged_on_disk_is_found_and_leaves_no_snapshot(
     with pytest.raises(Corrupt, match=f"^layer {layered.layers[1].digest}: its content has diff ID"):
         unpack(layered, store.content, snapshotter)
     assert {found.key for found in snapshotter.walk()} == {layered.chain_ids[0]}
+
+
+def many(store: ImageStore, image: Image, *layers: bytes) -> Image:
+    """The image with these layers on top."""
+    for layer in layers:
+        image = commit(store, image, stored(store, layer))
+    return image
+
+
+def test_layers_that_are_applied_at_once_are_those_that_are_applied_in_turn(
+    store: ImageStore, image: Image, tmp_path: Path
+) -> None:
+    """Layers that lean on those below: parents that they do not list, a hard link, all that is in the root deleted."""
+    needs.root()
+    link = Archive().link("etc/again", "etc/big").bytes()
+    layers = [
+        tarball({"deep": None, "deep/er": None, "deep/er/file": b"1", "etc/big": b"x" * 3_000_000}),
+        Archive().directory("./", mode=0o700).directory("deep", mode=0o711, uid=5).bytes(),
+        tarball({"deep/er/unlisted": b"2", "lib@deep": None}), link, tarball({"lib/er/through": b"3"}),
+        tarball({".wh..wh..opq": b"", "only": b"4"}), tarball({"last": b"5"}),
+    ]  # fmt: skip
+    made = many(store, image, *layers)
+    together, single = (open_snapshotter(str(tmp_path / name)) for name in ("together", "single"))
+    unpack(made, store.content, together)
+    image = store.get("base:1")
+    unpack(image, store.content, single)
+    for layer in layers:  # each alone is the only one that is missing
+        image = many(store, image, layer)
+        unpack(image, store.content, single)
+    assert image.chain_ids == made.chain_ids
+    for chain_id in made.chain_ids:
+        assert entries(together.layer_path(chain_id)) == entries(single.layer_path(chain_id))
+        assert together.parent(chain_id) == single.parent(chain_id)
+
+
+def entries(tree: str) -> dict[str, str]:
+    """All that is in a layer's tree; whiteouts, and the root where the layer does not list it, are of the present."""
+    found = listing(f"{tree}/.", times=lambda path: path != ".")
+    return {path: re.sub(r" mtime=\d+", "", line) if line.startswith("c") else line for path, line in found.items()}
+
+
+def test_of_several_damaged_layers_the_lowest_is_told_and_what_is_below_stays(
+    store: ImageStore, image: Image, snapshotter: Snapshotter
+) -> None:
+    made = many(store, image, *(tarball({f"file{number}": bytes([number]) * 200_000}) for number in range(6)))
+    for number in (2, 3, 6):
+        path = Path(store.content.path(made.layers[number].digest))
+        path.write_bytes(path.read_bytes().replace(bytes([number - 1]) * 10, b"damaged   ", 1))
+    with pytest.raises(Corrupt, match=f"^layer {made.layers[2].digest}: its content has diff ID"):
+        unpack(made, store.content, snapshotter)
+    assert {found.key for found in snapshotter.walk()} == set(made.chain_ids[:2])
 
 
 def test_several_threads_and_stores_may_unpack_the_same_image(

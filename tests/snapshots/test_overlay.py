@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.errors import InvalidInput
+from ringfence.errors import Conflict, InvalidInput
 from ringfence.snapshots import open_snapshotter
 from ringfence.snapshots.overlay import OverlaySnapshotter
 from tests import needs
@@ -26,6 +26,23 @@ def snapshotter(tmp_path: Path) -> Snapshotter:
 
 class TestOverlay(SnapshotterSuite):
     """All of the suite with overlay mounts."""
+
+
+def test_a_snapshot_may_get_its_parent_when_it_is_filled(snapshotter: Snapshotter) -> None:
+    snapshotter.prepare("early")
+    Path(snapshotter.upper("early"), "mine").write_text("1")
+    commit(snapshotter, "base", "", {"theirs": "2"})
+    os.chmod(snapshotter.layer_path("base"), 0o711)
+
+    snapshotter.adopt("early", "base", root=True)
+    snapshotter.commit("late", "early")
+
+    assert snapshotter.parent("late") == "base"
+    with mounted(snapshotter.view("look", "late")) as root:
+        assert sorted(os.listdir(root)) == ["mine", "theirs"]
+        assert root.stat().st_mode & 0o777 == 0o711
+    with pytest.raises(Conflict, match="is the parent of late"):
+        snapshotter.remove("base")
 
 
 def test_a_container_costs_no_copy_of_its_image(snapshotter: Snapshotter) -> None:
