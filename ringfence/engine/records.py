@@ -8,7 +8,7 @@ phase "building" is a step of a build for all its life (see step.py).
 
 from __future__ import annotations
 
-import sqlite3
+import _sqlite3 as sqlite3
 
 from ringfence import json
 from ringfence.content.database import schema, transaction
