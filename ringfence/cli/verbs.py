@@ -15,8 +15,8 @@ CONTAINER = {
     )
 }  # fmt: skip
 IMAGE = {
-    "build": "build", "history": "history", "import": "import_", "load": "load", "pull": "pull", "save": "save",
-    "tag": "tag",
+    "build": "build", "history": "history", "import": "import_", "load": "load", "pull": "pull", "push": "push",
+    "save": "save", "tag": "tag",
 }  # fmt: skip
 SYSTEM = {"events": "events", "info": "info"}
 
@@ -27,6 +27,8 @@ ALONE = {
     "explain": "explain",
     "images": "images",
     "inspect": "inspect",
+    "login": "login",
+    "logout": "logout",
     "ps": "ps",
     "rmi": "rmi",
     "version": "version",

@@ -473,6 +473,30 @@ class Engine:
 
         return verb.pull(self, reference, platform=platform, all_tags=all_tags, tell=tell, access=access)
 
+    def push(self, reference: str, *, all_tags: bool = False, tell: Tell | None = None,
+             **access: object) -> list[dict[str, Any]]:  # fmt: skip
+        """Store an image in the registry that its name says: [{"Tag", "Digest", "Size"}], one for each tag.
+
+        NotFound if there is no image of that name here; `tell` and `access` as for `pull`.
+        """
+        from ringfence.engine import push as verb
+
+        return verb.push(self, reference, all_tags=all_tags, tell=tell, access=access)
+
+    def login(self, registry: str, username: str, password: str, **access: object) -> str:
+        """Ask the registry whether it accepts these, and keep them; returns the file in which the password now stands
+        readable, or "" if a credential helper keeps it. Denied if it does not accept them.
+        """
+        from ringfence.engine import login as verb
+
+        return verb.login(self, registry, username, password, access)
+
+    def logout(self, registry: str, **access: object) -> bool:
+        """Forget what `login` kept; whether there was anything."""
+        from ringfence.engine import login as verb
+
+        return verb.logout(self, registry, access)
+
     # The whole --------------------------------------------------------------------------------------------------------
 
     def info(self) -> dict[str, Any]:

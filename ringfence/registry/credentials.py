@@ -11,7 +11,7 @@ import binascii
 import os
 
 from ringfence import json
-from ringfence.errors import Denied, Failed, InvalidInput, NotFound
+from ringfence.errors import Denied, Failed, InvalidInput
 from ringfence.oci.digest import printable
 from ringfence.oci.shape import any_object, mapping, parse_json, record, require, string
 from ringfence.registry.tokens import basic
@@ -140,7 +140,7 @@ class Credentials:
             done = subprocess.run([program, verb], input=request.encode(), capture_output=True, env=self._environ,
                                   timeout=_PATIENCE)  # fmt: skip
         except FileNotFoundError:
-            raise NotFound(f"{program}: no such program", hint=f"{self.file} names it") from None
+            raise Failed(f"{program}: no such program", hint=f"{self.file} names it") from None
         except PermissionError as error:
             raise Denied(f"{program}: {error.strerror}") from None
         except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ from ringfence.oci.digest import printable
 from ringfence.registry import challenge
 from ringfence.registry.proxies import is_loopback
 from ringfence.registry.tokens import Authorization, login_hint
-from ringfence.registry.transport import NotTls, Unreachable, Url
+from ringfence.registry.transport import NotTls, Passing, Unreachable, Url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,9 +169,9 @@ class Session:
         if response.status in (401, 403):
             known = self.authorization.credential is not None
             return Denied(words, hint="" if known and response.status == 403 else login_hint(self.host))
-        if response.status == 429:
+        if response.status in _PASSING:
             later = response.header("Retry-After")
-            return Failed(words, hint=f"it asks to come back after {printable(later)}" if later else "")
+            return Passing(words, hint=f"it asks to come back after {printable(later)}" if later else "")
         return Failed(words if said else f"{words} to {method}")
 
     def _words(self, status: int, said: str) -> str:

@@ -39,6 +39,10 @@ class Unreachable(Failed):
     """The server could not be reached, fell silent, or closed the connection too early."""
 
 
+class Passing(Unreachable):
+    """The server answered that it cannot just now (429, 5xx)."""
+
+
 class NotTls(Unreachable):
     """The server speaks, but not TLS."""
 
