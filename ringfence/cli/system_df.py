@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 FLAGS = (Flag("format", HELP, kind="value"), Flag("verbose", "List each image, container and volume", "v"))
-KINDS = {"Images": "Images", "Containers": "Containers", "Volumes": "Local Volumes"}
+KINDS = {"Images": "Images", "Containers": "Containers", "Volumes": "Local Volumes", "BuildCache": "Build Cache"}
 HEADINGS = {
     "Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE",
 }  # fmt: skip

@@ -43,7 +43,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
         "tree": "image_tree",
     }),
-    "system": ("Manage Ringfence", {**SYSTEM, "df": "system_df", "prune": "system_prune"}),
+    "system": ("Manage Ringfence", {**SYSTEM, "check": "system_check", "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "volume_inspect", "ls": "volume_ls", "prune": "volume_prune",
         "rm": "volume_rm",

@@ -535,6 +535,15 @@ class Engine:
 
         return verb.volumes(self, filters or {}, all=all)
 
+    def system_check(self, *, repair: bool = False, quick: bool = False) -> dict[str, Any]:
+        """Compare all that is stored with its digests; `quick`: only that it is there. With `repair` mend what can be.
+
+        {"Checked": {"blobs", "images", "layers"}, "Problems": [{"Kind", "Name", "Why", "Repaired"}], "SpaceReclaimed"}.
+        """
+        from ringfence.engine import check as verb
+
+        return verb.check(self, repair=repair, quick=quick)
+
     def system_prune(self, *, all: bool = False, volumes: bool = False,
                      filters: Filters | None = None) -> dict[str, Any]:  # fmt: skip
         """All of the above (volumes only if asked), and whatever a crash left behind: their keys in one dict."""

@@ -76,7 +76,8 @@ def version(engine: Engine) -> dict[str, Any]:
 
 def df(engine: Engine) -> dict[str, Any]:
     """See Engine.df."""
-    return {"Images": _images(engine), "Containers": _containers(engine), "Volumes": _volumes(engine)}
+    return {"Images": _images(engine), "Containers": _containers(engine), "Volumes": _volumes(engine),
+            "BuildCache": _build_cache(engine)}  # fmt: skip
 
 
 def _images(engine: Engine) -> dict[str, Any]:
@@ -121,6 +122,17 @@ def _volumes(engine: Engine) -> dict[str, Any]:
     free = sum(item["UsageData"]["Size"] for item in items if not item["UsageData"]["RefCount"])
     active = sum(bool(item["UsageData"]["RefCount"]) for item in items)
     return {"TotalCount": len(items), "Active": active, "Size": total, "Reclaimable": free, "Items": items}
+
+
+def _build_cache(engine: Engine) -> dict[str, Any]:
+    """The layers of steps that no image has: what only the cache keeps, each counted once."""
+    store = engine.image_store
+    of_images = {str(layer.digest) for image in store.list() for layer in image.layers}
+    steps = store.steps.all()
+    layers = {step["Layer"]["digest"] for step in steps if step["Layer"]}
+    size = sum(store.layer_size(digest) for digest in layers - of_images)
+    active = sum(step["Layer"].get("digest") in of_images for step in steps)
+    return {"TotalCount": len(steps), "Active": active, "Size": size, "Reclaimable": size, "Items": []}
 
 
 def _operating_system() -> str:

@@ -71,6 +71,10 @@ class Steps:
         moment = before if before is not None else (1 << 62)
         return self._connection.execute("DELETE FROM steps WHERE used < ?", (moment,)).rowcount
 
+    def remove(self, key: str) -> None:
+        """Forget one record, if it is there."""
+        self._connection.execute("DELETE FROM steps WHERE key = ?", (key,))
+
     def used_blobs(self) -> set[str]:
         return {step["Layer"]["digest"] for step in self.all() if step["Layer"]}
 

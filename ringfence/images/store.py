@@ -303,6 +303,11 @@ class ImageStore:
         """Forget what was found out about layers whose blobs are gone."""
         self._database.executemany("DELETE FROM layers WHERE digest = ?", [(digest,) for digest in digests])
 
+    def integrity(self) -> Lines:
+        """What SQLite finds wrong with the database."""
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
     def used_blobs(self) -> set[str]:
         """The digests that recorded images and the build cache need; Corrupt or NotFound rather than a wrong answer."""
         used = self.steps.used_blobs()

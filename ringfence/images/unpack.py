@@ -128,6 +128,25 @@ def unpack_layer(
     return result.size
 
 
+def renew(image: Layered, number: int, content: ContentStore, snapshotter: Snapshotter) -> None:
+    """Unpack one layer again, in place of the snapshot that is there; the caller holds a lease."""
+    from ringfence.layers.apply import apply
+    from ringfence.layers.compression import Decompressor
+
+    chain_id = image.chain_ids[number]
+    key = PREFIX + os.urandom(8).hex()
+    snapshotter.prepare(key, image.chain_ids[number - 1] if number else "")
+    try:
+        with content.open(image.layers[number].digest) as file:
+            whiteouts, lowers = snapshotter.whiteouts, snapshotter.lowers(key)
+            result = apply(Decompressor(file), snapshotter.upper(key), whiteouts, lowers)
+        _check(image.layers[number].digest, result.diff_id, image.diff_ids[number])
+        snapshotter.replace(chain_id, key)
+    except BaseException:
+        snapshotter.remove(key, missing_ok=True)
+        raise
+
+
 def _check(digest: str, found: str, expected: str) -> None:
     if found != expected:
         raise Corrupt(f"layer {digest}: its content has diff ID {found}, the image config says {expected}")

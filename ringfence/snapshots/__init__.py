@@ -87,6 +87,10 @@ class Snapshotter(Protocol):
     def commit(self, name: str, key: str) -> None:
         """Make the active `key` the committed `name`. Conflict if `name` exists: another process was first."""
 
+    def replace(self, name: str, key: str) -> None:
+        """As `commit`, in place of the committed `name` that is there, whose children keep it as their parent; no
+        container may run on it."""
+
     def remove(self, key: str, *, missing_ok: bool = False) -> None:
         """Remove a snapshot with its tree. Conflict for a committed one that is the parent of others."""
 

@@ -103,6 +103,15 @@ class LinkedSnapshots:
             os.rename(f"{self.directory}/active/{key}", f"{self.directory}/committed/{name}")
         remove_tree(f"{self.directory}/w/{tree}")
 
+    def replace(self, name: str, key: str) -> None:
+        with self._lock(fcntl.LOCK_EX):
+            if self.kind(key) != "active" or self.kind(name) != "committed":
+                raise Conflict(f"snapshot {key} cannot take the place of {name}")
+            new, old = self._tree(key), self._tree(name)
+            os.rename(f"{self.directory}/active/{key}", f"{self.directory}/committed/{name}")
+        remove_tree(f"{self.directory}/w/{new}")
+        self._discard(old)
+
     def remove(self, key: str, *, missing_ok: bool = False) -> None:
         try:
             kind = self.kind(key)

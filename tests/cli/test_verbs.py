@@ -248,7 +248,7 @@ def test_system(command: Command, box: str) -> None:
     assert command.ok("version", "-f", "{{.Server.Version}}") == command.ok("--version").split()[-1]
     heading, *rows = command.ok("system", "df").splitlines()
     assert re.split(r" {2,}", heading) == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
-    assert [row.split("  ")[0] for row in rows] == ["Images", "Containers", "Local Volumes"]
+    assert [row.split("  ")[0] for row in rows] == ["Images", "Containers", "Local Volumes", "Build Cache"]
     assert "Containers space usage:" in command.ok("system", "df", "-v")
 
 
