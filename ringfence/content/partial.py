@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ringfence.content.store import ContentStore
 
 
+class Stale(Corrupt):
+    """Wrong, perhaps by what an earlier writer left, which has gone now: another try begins anew."""
+
+
 class Partial:
     """In a `with` block: `size` bytes of `total` are there, `resumed` of them from an earlier writer.
 
@@ -76,7 +80,7 @@ class Partial:
         assert self._file is not None
         if self.size + len(data) > self.total:
             self.forget()
-            raise Corrupt(f"{self._digest}: has more bytes than the {self.total} announced")
+            raise self._corrupt(f"{self._digest}: has more bytes than the {self.total} announced")
         try:
             left = data
             while left:
@@ -92,13 +96,16 @@ class Partial:
         found = Digest.finish(self._hash)
         if found != self._digest:
             self.forget()
-            raise Corrupt(f"{self._digest}: the content has digest {found}")
+            raise self._corrupt(f"{self._digest}: the content has digest {found}")
         try:
             os.fdatasync(self._file.fileno())  # see Ingest: the rename may reach the disk first
             os.rename(self._path, self._store.path(self._digest))
         except OSError as error:
             raise failure(error, f"storing {self._digest}") from error
         self.complete = True
+
+    def _corrupt(self, what: str) -> Corrupt:
+        return Stale(what) if self.resumed else Corrupt(what)
 
     def forget(self) -> None:
         """Remove what is there."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from ringfence.content.partial import Stale
 from ringfence.engine import events, registries
-from ringfence.errors import Corrupt, InvalidInput, RingfenceError
+from ringfence.errors import InvalidInput, RingfenceError
 from ringfence.images import pull as images
 from ringfence.oci.platform import Platform
 from ringfence.oci.reference import Reference
@@ -54,9 +55,7 @@ def _whole(engine: Engine, reference: Reference, platform: Platform | None, tell
             with registries.connect(engine, access, registries.as_status(tell)) as client:
                 return images.pull(engine.image_store, engine.snapshots, client, reference, platform=platform,
                                    tell=tell)  # fmt: skip
-        except Corrupt as error:
-            if not getattr(error, "resumed", False):
-                raise
+        except Stale as error:
             tell({"status": f"{error.what}: fetching it anew"})
 
 

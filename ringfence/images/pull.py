@@ -158,7 +158,11 @@ def _unpack(store: ImageStore, snapshotter: Snapshotter, downloads: Downloads, l
                     size = unpack_layer(file, digest, diff_id, chain_id, parent, snapshotter)
             else:
                 arrival.used = True
-                size = unpack_layer(arrival, digest, diff_id, chain_id, parent, snapshotter, whole=arrival.wait)
+                try:
+                    size = unpack_layer(arrival, digest, diff_id, chain_id, parent, snapshotter, whole=arrival.wait)
+                except Corrupt:
+                    arrival.wait()  # of a blob that is wrong this is told, rather than what was read in it
+                    raise
             store.know_contents(digest, diff_id, size)
     if arrival is not None:
         arrival.wait()

@@ -153,12 +153,7 @@ class Downloads:
                 self._report(digest, "Already exists", total, total)
                 return
             arrival.started(partial.open_reader(), partial.size)
-            try:
-                self._fill(partial, arrival)
-            except RingfenceError as error:
-                if isinstance(error, Corrupt) and partial.resumed:
-                    error.resumed = True  # type: ignore[attr-defined]  # then the earlier bytes may be to blame
-                raise
+            self._fill(partial, arrival)
             self._report(digest, "Verifying Checksum", total, total)
             partial.finish()
             self._report(digest, "Download complete", total, total)

@@ -6,6 +6,7 @@ Docker's "Token Authentication Specification" (GET) and its OAuth2 form (POST, f
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from urllib.parse import urlencode
 
@@ -51,14 +52,16 @@ class Authorization:
         self._plain_allowed = plain_allowed
         self._credential: Credential | None = None
         self._looked = False
+        self._looking = threading.Lock()
         self._basic = ""
         self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
 
     @property
     def credential(self) -> Credential | None:
-        if not self._looked:
-            self._credential, self._looked = self._find_credential(), True
-        return self._credential
+        with self._looking:  # a helper that asks a person is asked once, however many threads want to know
+            if not self._looked:
+                self._credential, self._looked = self._find_credential(), True
+            return self._credential
 
     def header(self, scopes: Sequence[str]) -> str:
         """What is known to be asked for, or ""."""

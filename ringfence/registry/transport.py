@@ -112,9 +112,14 @@ class Response:
         return self.headers.get(name) or ""
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer with some of the body, at its end 0; Unreachable if that came too early."""
+        """Put what has come of the body into the buffer, at its end 0; Unreachable if that came too early."""
+        left = len(buffer) if self.length is None else min(self.length - self._read, len(buffer))
+        if not left or self._answer.fp is None:
+            return 0
         try:
-            count = self._answer.readinto(buffer)
+            # The answer's own `readinto` waits until the buffer is full, but it alone understands chunks.
+            read = self._answer.readinto if self._answer.chunked else self._answer.fp.readinto1
+            count = read(buffer[:left])
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._transport.failure(error, self.url) from None
         self._read += count
@@ -133,9 +138,7 @@ class Response:
 
     def close(self) -> None:
         """Keep the connection if the answer was read to its end."""
-        if self._answer.length == 0 and not self._answer.isclosed():
-            self._answer.read()  # of nothing, which a HEAD or an empty body ends with
-        whole = self._answer.isclosed() and not self._answer.will_close
+        whole = (self._answer.isclosed() or self._read == self.length) and not self._answer.will_close
         self._answer.close()
         self._transport.give_back(self._connection, self.url, whole=whole)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import hashlib
 import http.client
@@ -180,7 +181,7 @@ class Request(http.server.BaseHTTPRequestHandler):
     server: Misbehaving
 
     def do_GET(self) -> None:
-        self.server.seen.append(self)
+        self.server.seen.append(copy.copy(self))  # it is the next request of the connection too
         self.server.answer(self)
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
