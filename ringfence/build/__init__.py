@@ -44,8 +44,8 @@ def build(
 
     `file` is the Dockerfile ("-": on `stdin`). `write` is given the progress as lines of bytes. `options` are the flags
     of `ringfence build` in snake case: tag, target, build_arg, secret, ssh, platform, cache_from, cache_to, no_cache,
-    squash, output, label, annotation, network, pull, build_context, allow, source_date_epoch, and of `run`: add_host,
-    ulimit, memory, shm_size, …
+    squash, output, push, label, annotation, network, pull, build_context, allow, source_date_epoch, and of `run`:
+    add_host, ulimit, memory, shm_size, …
 
     RunFailed (with `exit_code`) if a RUN step's program fails; InvalidInput quotes the line that is wrong.
     """
@@ -60,6 +60,7 @@ def build(
 
     checked = BuildOptions(options, environ)
     names = [name for tag in checked.tags for name in make.check_name(tag)]
+    familiar = [Reference.parse(name).familiar for name in names]
     for directory in (engine.root, engine.state):
         scratch.sweep(directory)
     with engine.content.lease(), Context(engine, context, stdin, file) as opened:
@@ -75,8 +76,7 @@ def build(
         for directory in checked.cache_to:
             transfer.write(engine, directory, work.used_keys)
         for each in checked.outputs:
-            output.write(engine, draft, each, image, stdout)
-    familiar = [Reference.parse(name).familiar for name in names]
+            output.write(engine, work, draft, each, image, familiar, stdout)
     for name in familiar:
         work.progress.line(0, f"tagged {name}")
     events.emit(engine, "image", "build", image.id, {"name": familiar[0] if familiar else image.id})

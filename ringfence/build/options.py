@@ -22,7 +22,7 @@ ENGINE_OPTIONS = (
     "cpuset_mems", "device", "dns", "dns_option", "dns_search", "memory", "memory_swap", "security_opt", "shm_size",
     "ulimit",
 )  # fmt: skip
-OUTPUTS = ("image", "docker", "local", "tar", "oci")
+OUTPUTS = ("image", "docker", "local", "tar", "oci", "registry")
 ENTITLEMENTS = ("security.insecure", "network.host")
 _SECRET_KEYS = ("id", "src", "source", "type", "env")
 _LARGEST_SECRET = 500 << 10  # bytes, as docker's
@@ -60,6 +60,10 @@ class BuildOptions:
                                 for name in entry.lower().split(",")]  # fmt: skip
         self.squash = switch("--squash", given.pop("squash", False))
         self.outputs = [_output(entry) for entry in texts("--output", given.pop("output", ()))]
+        if switch("--push", given.pop("push", False)):
+            self.outputs.append(Output("registry"))
+        if not self.tags and any(output.type == "registry" and not output.name for output in self.outputs):
+            raise InvalidInput("pushing needs a name", hint="give one with --tag")
         self.network = _network(text("--network", given.pop("network", "")) or "default")
         self.pull = _pull(given.pop("pull", False))
         self.allow = [word for entry in texts("--allow", given.pop("allow", ())) for word in entry.split(",")]
@@ -197,8 +201,8 @@ def _output(entry: str) -> Output:
         name, _, value = field.partition("=")
         keys[name.lower()] = value
     kind = keys.get("type", "")
-    if kind == "registry" or keys.get("push") == "true":
-        raise Unsupported(f"--output: {entry}: pushing what is built is not built yet", hint="push it afterwards")
+    if kind == "image" and keys.get("push") == "true":
+        kind = "registry"  # as buildx has it
     if kind not in OUTPUTS:
         raise InvalidInput(f"--output: {entry}: there is no type {kind!r}", hint=f"there are: {', '.join(OUTPUTS)}")
     destination = keys.get("dest") or keys.get("destination") or ""

@@ -33,11 +33,14 @@ def store(engine: Engine, build: Build, draft: Draft, names: Sequence[str]) -> I
     return draft.put(engine.image_store, created, names, annotations)
 
 
-def write(engine: Engine, draft: Draft, output: Output, image: Image, stdout: BinaryIO | None) -> None:
-    """Write the result where --output says, in its form."""
-    if output.type in ("image", "docker") and not output.destination:
+def write(engine: Engine, build: Build, draft: Draft, output: Output, image: Image, names: Sequence[str],
+          stdout: BinaryIO | None) -> None:  # fmt: skip
+    """Write the result where --output says, in its form; `names` are those that the build gave it."""
+    if output.type == "registry":
+        _push(engine, build, image, output.name.split(",") if output.name else names)
+    elif output.type in ("image", "docker") and not output.destination:
         return
-    if output.type == "local":
+    elif output.type == "local":
         _files(engine, draft, output.destination)
     elif output.type == "tar":
         _to(output.destination, stdout, lambda file: _tar(engine, draft, file))
@@ -45,6 +48,13 @@ def write(engine: Engine, draft: Draft, output: Output, image: Image, stdout: Bi
         form = "oci-archive" if output.type == "oci" else "docker-archive"
         names = [output.name] if output.name else [next(iter(image.names), image.id)]
         _to(output.destination, stdout, lambda file: engine.save(names, file, format=form))
+
+
+def _push(engine: Engine, build: Build, image: Image, names: Sequence[str]) -> None:
+    for name in names:
+        engine.tag(image.id, name)
+        (pushed,) = engine.push(name)
+        build.progress.line(0, f"pushed {name}: digest: {pushed['Digest']}")
 
 
 def _tar(engine: Engine, draft: Draft, file: BinaryIO) -> None:

@@ -374,7 +374,7 @@ def test_a_cache_goes_to_another_machine_by_a_directory(builder: Builder, host_r
         ({"tag": ["UPPER"]}, "UPPER"),
         ({"target": "nosuch"}, "--target: there is no stage nosuch in Dockerfile (there are: 0)"),
         ({"output": ["type=nosuch"]}, "there is no type 'nosuch'"),
-        ({"output": ["type=registry"]}, "pushing what is built is not built yet"),
+        ({"output": ["type=registry"]}, "pushing needs a name"),
         ({"cache_to": ["type=registry,ref=x"]}, "caches of type registry are not built yet"),
         ({"cache_from": ["quay.io/x/y"]}, "caches in registries are not built yet"),
         ({"secret": ["src=x"]}, "has no id"),
