@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ringfence import Engine
 from ringfence.errors import InvalidInput, NotFound
 from tests import needs
-from tests.cli.driver import Command
+from tests.cli.driver import COMMAND, Command
 from tests.registry.servers import Made, Registry, digest_of, index_of
 
 FILES = [{"etc/name": b"lower", "bin/tool": b"x" * 70000}, {"etc/name": b"upper"}]
@@ -154,3 +155,18 @@ def test_what_is_not_there_is_one_clear_line(command: Command, registry: Registr
         f"ringfence: {registry.host}/nothing:1: not found in the registry: {registry.host}: manifest unknown "
         f"(or it is private: log in with: ringfence login {registry.host})\n"
     )
+
+
+@pytest.mark.parametrize("how", ["gzip", "none"])
+def test_a_pull_takes_little_memory_whatever_a_layer_weighs(command: Command, registry: Registry, how: str) -> None:
+    Made([{"heavy": bytes(200 << 20)}], how=how).put(registry, f"heavy-{how}", "1")
+    # By a small process between: Linux counts what a process was before it became another program (getrusage(2)).
+    between = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    pulling = [*COMMAND, "pull", "-q", f"{registry.host}/heavy-{how}:1"]
+    done = subprocess.run(
+        [sys.executable, "-c", between, *pulling], env=command.environment, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[-1]) < 150 << 10  # KiB
