@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringfence.cli.each import each
-from ringfence.cli.stop import FLAGS
+from ringfence.cli.stop import ENDING
 from ringfence.cli.verb import MANY, Verb
 
 TYPE_CHECKING = False
@@ -17,4 +17,4 @@ def run(engine: Engine, arguments: Arguments) -> int:
     return each(arguments.operands, lambda name: engine.restart(name, timeout=timeout, signal=signal))
 
 
-VERB = Verb(run, "[OPTIONS] CONTAINER [CONTAINER...]", "Restart one or more containers", FLAGS, (1, MANY))
+VERB = Verb(run, "[OPTIONS] CONTAINER [CONTAINER...]", "Restart one or more containers", ENDING, (1, MANY))

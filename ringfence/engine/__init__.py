@@ -187,11 +187,15 @@ class Engine:
 
         verb.start(self, container)
 
-    def stop(self, container: str, *, timeout: int | None = None, signal: str | None = None) -> None:
-        """Send the stop signal, wait `timeout` seconds (the container's own, or 10; -1: for ever), then SIGKILL."""
+    def stop(self, container: str, *, timeout: int | None = None, signal: str | None = None,
+             for_boot: bool = False) -> None:  # fmt: skip
+        """Send the stop signal, wait `timeout` seconds (the container's own, or 10; -1: for ever), then SIGKILL.
+
+        `for_boot` is for a machine that goes down: what the container's policy starts at the next boot it still does.
+        """
         from ringfence.engine import stop as verb
 
-        verb.stop(self, container, timeout, signal)
+        verb.stop(self, container, timeout, signal, for_boot=for_boot)
 
     def restart(self, container: str, *, timeout: int | None = None, signal: str | None = None) -> None:
         """Stop it if it runs, then start it."""
@@ -285,7 +289,8 @@ class Engine:
 
         Each: Id, Names ["/x"], Image, ImageID, Command, Created (s), Ports [], Labels, State, Status ("Up 3 seconds"),
         HostConfig {NetworkMode}, NetworkSettings {Networks}, Mounts, and with `size` SizeRw and SizeRootFs (bytes).
-        Filters: id name label ancestor status exited before since volume network health is-task.
+        Filters: id name label ancestor status exited before since volume network health is-task restart-policy
+        should-start-on-boot.
         """
         from ringfence.engine import ps as verb
 

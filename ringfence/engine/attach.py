@@ -23,14 +23,14 @@ def attach(engine: Engine, name: str) -> Session:
         hint = "unpause it" if current.word == "paused" else ""
         raise Conflict(f"cannot attach to container {record.name}: it is {current.word}", hint=hint)
     options = Options.from_json(record.options)
-    connection = _connect(places.attach_socket(engine, record.id))
+    connection = connect(places.attach_socket(engine, record.id))
     if connection is None:
         raise Conflict(f"cannot attach to container {record.name}: it has just ended")
     events.emit_container(engine, record, "attach")
     return Session(record.id, connection, tty=options.tty, pid=current.pid, stdin=options.interactive)
 
 
-def _connect(path: str) -> sockets.Socket | None:
+def connect(path: str) -> sockets.Socket | None:
     """A connection to the monitor, or None if it has ended. A path may be longer than an address (unix(7): 108)."""
     connection = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     try:

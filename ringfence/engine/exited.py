@@ -47,11 +47,13 @@ def exited(engine: Engine, name: str) -> None:
         if record.auto_remove:
             rm.remove(engine, record, volumes=True)
             return
-        ending = status.exit_record(engine, record.id)
-        seconds = restart_policy.delay(record, ending) if ending else None
-        place = restart_policy.hold(engine, record.id) if seconds is not None else None
-        if ending is None or seconds is None or place is None:
+        ending = status.ending(engine, record)
+        if ending is None or not restart_policy.due(record, ending):
             return
+        place = restart_policy.hold(engine, record.id)
+        if place is None:
+            return
+        seconds = restart_policy.count(record, ending)
         engine.records.save(record)
     try:
         _restart(engine, record, ending["finished_at"], seconds)
@@ -68,8 +70,10 @@ def _restart(engine: Engine, record: ContainerRecord, finished_at: int, seconds:
             time.sleep(min(left, LOOK))
         with Lock(engine, record.id):
             record = repair.fresh(engine, record)
-            ending = status.exit_record(engine, record.id)
-            if record.stopped or ending is None or ending["finished_at"] != finished_at:
+            ending = status.ending(engine, record)
+            if ending is None or ending["finished_at"] != finished_at:
+                return
+            if record.stopped or status.of(engine, record).live:
                 return
             if left <= LOOK:
                 start.begin(engine, record, by_policy=True).close()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Keep = Callable[[ContainerRecord, Status], bool]
 
 FILTERS = ("id", "name", "label", "ancestor", "status", "exited", "before", "since", "volume", "network", "health",
-           "is-task")  # fmt: skip
+           "is-task", "restart-policy", "should-start-on-boot")  # fmt: skip
+POLICIES = ("no", "on-failure", "always", "unless-stopped")
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
 
 
@@ -145,6 +146,20 @@ def _task(_engine: Engine, values: Sequence[str]) -> Keep:
     return lambda _record, _current: not wanted  # tasks are swarm's
 
 
+def _policy(_engine: Engine, values: Sequence[str]) -> Keep:
+    for value in values:
+        if value not in POLICIES:
+            raise InvalidInput(f'--filter: restart-policy: "{value}" is none', hint=f"there are: {', '.join(POLICIES)}")
+    return lambda record, _: Options.from_json(record.options).restart["policy"] in values
+
+
+def _at_boot(_engine: Engine, values: Sequence[str]) -> Keep:
+    from ringfence.engine import restart_policy
+
+    wanted = common.boolean("should-start-on-boot", values)
+    return lambda record, _: restart_policy.at_boot(record) == wanted
+
+
 _TESTS: dict[str, Callable[[Engine, Sequence[str]], Keep]] = {
     "id": lambda _, values: lambda record, _: any(record.id.startswith(value) for value in values),
     "name": _name,
@@ -158,4 +173,6 @@ _TESTS: dict[str, Callable[[Engine, Sequence[str]], Keep]] = {
     "network": lambda _, values: lambda record, _: Options.from_json(record.options).network in values,
     "health": _health,
     "is-task": _task,
+    "restart-policy": _policy,
+    "should-start-on-boot": _at_boot,
 }

@@ -34,13 +34,17 @@ class ContainerRecord:
     `created` is in nanoseconds since 1970. `image` is the name as typed, `image_id` what it then named, `image_config`
     the "config" of its image config, `parent` the chain ID its snapshot stands on. `args` is the argv. `options` are
     those of engine/options.py, as JSON. `mounts` are its binds, volumes and tmpfs, resolved. `uids` and `gids` are its
-    rows (container id, host id, size) of --userns auto. `started`: it was started at least once. `stopped`: a person
-    stopped it, so that no policy restarts it. `restarts` counts the policy's restarts since a person started it,
-    `streak` those in a row after short runs. `error` and `start_code` tell of a start that failed.
+    rows (container id, host id, size) of --userns auto. `started`: it was started at least once. `error` and
+    `start_code` tell of a start that failed.
+
+    For its restart policy: `stopped`: a person stopped it, so that it is not restarted, unless at the next boot
+    (`for_boot`). `boot` names the boot in which it was started; `restarts` counts the restarts since a person started
+    it, `streak` those in a row after short runs; `counted` is the end ("finished_at") of the last run that is counted.
     """
 
     FIELDS = ("image", "image_id", "image_config", "parent", "args", "options", "labels", "mounts", "uids", "gids",
-              "driver", "auto_remove", "started", "stopped", "restarts", "streak", "error", "start_code")  # fmt: skip
+              "driver", "auto_remove", "started", "stopped", "for_boot", "boot", "restarts", "streak", "counted",
+              "error", "start_code")  # fmt: skip
     __slots__ = ("created", "id", "name", "phase", *FIELDS)
 
     def __init__(self, id: str, name: str, created: int, phase: str = CREATING, **fields: Any) -> None:
@@ -62,8 +66,11 @@ class ContainerRecord:
         self.auto_remove: bool = fields.get("auto_remove", False)
         self.started: bool = fields.get("started", False)
         self.stopped: bool = fields.get("stopped", False)
+        self.for_boot: bool = fields.get("for_boot", False)
+        self.boot: str = fields.get("boot", "")
         self.restarts: int = fields.get("restarts", 0)
         self.streak: int = fields.get("streak", 0)
+        self.counted: int = fields.get("counted", -1)
         self.error: str = fields.get("error", "")
         self.start_code: int = fields.get("start_code", 0)
 

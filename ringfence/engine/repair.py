@@ -2,7 +2,8 @@
 
 A record in phase "creating" or "removing" whose lock is free is abandoned: its owner died. One in phase "building" is
 even while it runs: a step is of no use without its build. A --rm container that has ended and that nobody has removed
-is removed. Every verb finds its container through `find`, and so repairs it first.
+is removed; a restart that is due and for which nobody waits is waited for again. Every verb finds its container through
+`find`, and so repairs it first.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def every(engine: Engine) -> list[ContainerRecord]:
 def settle(engine: Engine, record: ContainerRecord) -> ContainerRecord | None:
     """The record as it stands after the repair, or None if it is gone. One that somebody works on is left alone."""
     if record.phase == CREATED and not record.auto_remove:
+        if "restart" in record.options:
+            _take_up_restart(engine, record)
         return record
     lock = Lock(engine, record.id, make=True)
     if not lock.take(wait=False):
@@ -64,6 +67,32 @@ def _settle(engine: Engine, record: ContainerRecord) -> ContainerRecord | None:
         rm.remove(engine, found)
         return None
     return found
+
+
+def _take_up_restart(engine: Engine, record: ContainerRecord) -> None:
+    """Let somebody wait again for the restart of a container whose waiting process was killed."""
+    from ringfence.engine import restart_policy
+
+    if status.of(engine, record).word != "restarting":
+        return
+    lock = Lock(engine, record.id)
+    try:
+        if not lock.take(wait=False):
+            return
+    except NotFound:
+        return  # somebody is at it, or has just removed it
+    try:
+        found = engine.records.get(record.id)
+        gone = found is None or not restart_policy.abandoned(engine, found, status.ending(engine, found))
+    finally:
+        lock.release()
+    if not gone:
+        import subprocess
+
+        from ringfence.engine import launch
+
+        subprocess.run(launch.command(engine, "exited", record.id), stdin=subprocess.DEVNULL, start_new_session=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)  # fmt: skip
 
 
 def _over(engine: Engine, record: ContainerRecord) -> bool:

@@ -97,6 +97,11 @@ def _mark_started(engine: Engine, record: ContainerRecord, by_policy: bool) -> N
     record.started, record.stopped, record.error, record.start_code = True, False, "", 0
     if not by_policy:
         record.restarts = record.streak = 0
+        record.counted = -1
+    if "restart" in record.options:
+        from ringfence.engine import restart_policy
+
+        record.boot, record.for_boot = restart_policy.boot(), False
     engine.records.save(record)
 
 

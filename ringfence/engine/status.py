@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LOST = 255
 """The exit code of a container whose end nobody recorded: its monitor was killed, or the machine stopped."""
 
+RECORDING = 1.0
+"""Seconds that a look waits for a monitor that is about to write the exit record: usually a thousandth."""
+
 WORDS = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 LIVE = frozenset({"running", "paused"})
 
@@ -46,12 +49,16 @@ class Status:
 def of(engine: Engine, record: ContainerRecord) -> Status:
     """The status now."""
     state = runtime_state(engine, record)
-    if state is not None and state["status"] == "creating":
-        return Status("created")  # it is being started at this moment
-    if state is not None and state["status"] in LIVE:
+    if state is None:
+        return _ended(engine, record)
+    if state["status"] == "creating":  # it is being started at this moment
+        return Status("restarting" if _restarts(engine, record, None) else "created")
+    if state["status"] in LIVE:
         word = "paused" if state["status"] == "paused" else "running"
         began = started_at(engine, record.id)
         return Status(word, pid=state["pid"], started_at=began, health=_health(engine, record))
+    if state["status"] == "stopped":
+        _await_record(engine, record.id)
     return _ended(engine, record)
 
 
@@ -100,28 +107,55 @@ def text(status: Status, now: int) -> str:
     return {"created": "Created", "removing": "Removal In Progress"}.get(status.word, "Dead")
 
 
+def ending(engine: Engine, record: ContainerRecord) -> dict[str, Any] | None:
+    """How a container without processes ended: its exit record, LOST's for one whose end nobody recorded, or None."""
+    found = exit_record(engine, record.id)
+    if found is None and record.started and not record.start_code:
+        return {"exit_code": LOST, "oom_killed": False, "started_at": 0, "finished_at": 0}
+    return found
+
+
 def _ended(engine: Engine, record: ContainerRecord) -> Status:
     """The status of a container without processes."""
-    ending = exit_record(engine, record.id)
+    found = ending(engine, record)
     if record.phase == REMOVING:
         word = "removing"
-    elif ending is None and not record.started:
+    elif found is None and not record.started:
         return Status("created", exit_code=record.start_code, error=record.error)
     else:
-        word = "restarting" if _waits(engine, record) else "exited"
-    if ending is None:
-        lost = record.started and not record.start_code
-        return Status(word, exit_code=LOST if lost else record.start_code,
-                      error=record.error or ("its exit was not recorded" if lost else ""))  # fmt: skip
-    return Status(word, exit_code=ending["exit_code"], oom_killed=ending["oom_killed"], error=record.error,
-                  started_at=ending["started_at"], finished_at=ending["finished_at"],
-                  health=_health(engine, record))  # fmt: skip
+        word = "restarting" if _restarts(engine, record, found) else "exited"
+    if found is None:
+        return Status(word, exit_code=record.start_code, error=record.error)
+    error = record.error or ("its exit was not recorded" if not found["finished_at"] else "")
+    return Status(word, exit_code=found["exit_code"], oom_killed=found["oom_killed"], error=error,
+                  started_at=found["started_at"], finished_at=found["finished_at"],
+                  health=_health(engine, record) if found["finished_at"] else None)  # fmt: skip
 
 
-def _waits(engine: Engine, record: ContainerRecord) -> bool:
+def _await_record(engine: Engine, id: str) -> None:
+    """Wait until the exit record of a container that has just ended is written, as long as its monitor is there."""
+    import time
+
+    deadline = time.monotonic() + RECORDING
+    while exit_record(engine, id) is None and _monitored(engine, id) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _monitored(engine: Engine, id: str) -> bool:
+    """Whether the monitor's socket answers."""
+    from ringfence.engine import attach
+
+    connection = attach.connect(places.attach_socket(engine, id))
+    if connection is None:
+        return False
+    connection.close()
+    return True
+
+
+def _restarts(engine: Engine, record: ContainerRecord, found: dict[str, Any] | None) -> bool:
     from ringfence.engine import restart_policy
 
-    return restart_policy.waits(engine, record)
+    return restart_policy.pending(engine, record, found)
 
 
 def _health(engine: Engine, record: ContainerRecord) -> dict[str, Any] | None:

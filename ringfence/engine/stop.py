@@ -17,14 +17,14 @@ PATIENCE = 10.0
 """Seconds that a killed container may take to end: longer means that the kernel holds it."""
 
 
-def stop(engine: Engine, name: str, timeout: int | None, signal: str | None) -> None:
+def stop(engine: Engine, name: str, timeout: int | None, signal: str | None, *, for_boot: bool = False) -> None:
     """See Engine.stop."""
     record = repair.find(engine, name)
     number = signals.parse(signal) if signal else stop_signal(record)
     with Lock(engine, record.id):
         record = repair.fresh(engine, record)
         current = status.of(engine, record)
-        mark_stopped(engine, record)
+        mark_stopped(engine, record, for_boot=for_boot)
         if not current.live:
             return
         ended = wait.Ending(engine, record, current)
@@ -45,10 +45,13 @@ def stop_signal(record: ContainerRecord) -> int:
     return signals.parse(text) if text else signals.SIGTERM
 
 
-def mark_stopped(engine: Engine, record: ContainerRecord) -> None:
-    """No policy restarts it any more. Without a policy there is nothing to mark."""
-    if not record.stopped and Options.from_json(record.options).restart["policy"] != "no":
-        record.stopped = True
+def mark_stopped(engine: Engine, record: ContainerRecord, *, for_boot: bool = False) -> None:
+    """No policy restarts it any more, unless `for_boot` at the next boot. Without a policy there is nothing to mark."""
+    if Options.from_json(record.options).restart["policy"] == "no":
+        return
+    marks = True, for_boot and (record.for_boot or not record.stopped)  # who stopped it first has decided
+    if (record.stopped, record.for_boot) != marks:
+        record.stopped, record.for_boot = marks
         engine.records.save(record)
 
 

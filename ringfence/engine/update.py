@@ -29,6 +29,10 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
         if resources and status.of(engine, record).live:
             engine.runtime_of(record).update(record.id, resources)
         record.options = dict(merged.to_json())
+        if changed.given("restart"):
+            from ringfence.engine import restart_policy
+
+            record.boot = restart_policy.boot()
         engine.records.save(record)
     events.emit_container(engine, record, "update")
     return []

@@ -79,6 +79,14 @@ def test_inspect_tells_what_it_found_and_what_not(command: Command, box: str) ->
     assert "none" in done.err and done.err.count("\n") == 1
 
 
+def test_start_and_stop_take_all_that_pass_a_filter(command: Command) -> None:
+    ids = [command.ok("create", "--label", f"n={n}", "host", "sleep", "60") for n in (1, 2, 3)]
+    assert command.ok("start", "--filter", "label=n=1").split() == ids[:1]
+    assert command.ok("start", "--all").split() == ids
+    assert command.ok("stop", "-a", "-t", "0", "-f", "label=n=2").split() == [ids[1]]
+    assert command.ok("ps", "-q", "--no-trunc", "--filter", "restart-policy=no").split() == [ids[2], ids[0]]
+
+
 def test_stop_kill_restart_start_and_wait_print_names(command: Command, box: str) -> None:
     assert command.ok("restart", "-t", "0", box) == box
     assert command.ok("stop", "--time", "0", box) == box
