@@ -13,7 +13,9 @@ from ringfence.registry.repository import Manifest
 from tests.registry.servers import Made, digest_of, index_of
 
 GOOD = Made([{"a": b"1"}])
-LEAF: st.SearchStrategy[object] = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.builds(list), st.builds(dict))
+LEAF: st.SearchStrategy[object] = st.one_of(
+    st.none(), st.integers(), st.text(max_size=5), st.builds(list), st.builds(dict)
+)
 DAMAGED = st.dictionaries(st.sampled_from(["mediaType", "schemaVersion", "config", "layers", "manifests"]), LEAF).map(
     lambda wrong: json.dumps({**GOOD.manifest, **wrong}).encode()
 )
