@@ -43,6 +43,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
         "tree": "image_tree",
     }),
+    "manifest": ("Manage lists of images for several platforms", {
+        "add": "manifest_add", "annotate": "manifest_annotate", "create": "manifest_create",
+        "inspect": "manifest_inspect", "push": "manifest_push", "rm": "manifest_rm",
+    }),
     "system": ("Manage Ringfence", {**SYSTEM, "check": "system_check", "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "volume_inspect", "ls": "volume_ls", "prune": "volume_prune",

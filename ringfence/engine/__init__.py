@@ -502,6 +502,47 @@ class Engine:
 
         return verb.logout(self, registry, access)
 
+    def manifest_create(self, name: str, images: Sequence[str] = (), *, amend: bool = False, **access: object) -> str:
+        """Begin a manifest list of images that are here or in registries; returns its canonical name.
+
+        Conflict if there is one of that name, unless it is to be amended. Their platforms are what their configs say.
+        """
+        from ringfence.engine import manifest as verb
+
+        return verb.create(self, name, images, amend=amend, access=access)
+
+    def manifest_add(self, name: str, image: str, **access: object) -> None:
+        """Take one more image into a manifest list."""
+        from ringfence.engine import manifest as verb
+
+        verb.add(self, name, image, access)
+
+    def manifest_annotate(self, name: str, image: str, *, platform: Mapping[str, Any] | None = None,
+                          annotations: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        """Say otherwise what an image of a list is for: os, architecture, variant, os.version, os.features."""
+        from ringfence.engine import manifest as verb
+
+        verb.annotate(self, name, image, platform or {}, annotations or {})
+
+    def manifest_inspect(self, name: str, **access: object) -> dict[str, Any]:
+        """The manifest list of that name here, else the manifest or index in the registry."""
+        from ringfence.engine import manifest as verb
+
+        return verb.inspect(self, name, access)
+
+    def manifest_push(self, name: str, destination: str = "", *, purge: bool = False, tell: Tell | None = None,
+                      **access: object) -> str:  # fmt: skip
+        """Push a manifest list with its images (under its own name, or as `destination`); returns its digest."""
+        from ringfence.engine import manifest as verb
+
+        return verb.store(self, name, destination, purge=purge, tell=tell, access=access)
+
+    def manifest_rm(self, name: str) -> None:
+        """Forget a manifest list; its images stay."""
+        from ringfence.engine import manifest as verb
+
+        verb.remove(self, name)
+
     # The whole --------------------------------------------------------------------------------------------------------
 
     def info(self) -> dict[str, Any]:
