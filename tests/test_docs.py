@@ -2,7 +2,8 @@
 
 A fenced block whose fence says `sh run` is executed by bash, with `set -e`, `ringfence` first on PATH and private data
 and state directories; all such blocks of one document share a shell, in order. Lines `# prints: TEXT` say that these
-texts are printed in this order. The `python run` blocks of a document are executed likewise, in one interpreter.
+texts are printed in this order, `# needs: PROGRAM` that it takes this program. The `python run` blocks of a document are
+executed likewise, in one interpreter.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def test_the_shell_examples_run_and_print_what_they_say(document: Path, host_roo
     expected: list[str] = []
     for body in blocks(document, "sh"):
         script.append(body)
+        needs.program(*re.findall(r"^# needs: (.*)$", body, re.MULTILINE))
         expected += re.findall(r"^# prints: (.*)$", body, re.MULTILINE)
 
     done = _execute(["bash", "-c", "\n".join(script)], host_root, short_directory)
