@@ -2,8 +2,8 @@
 
 A fenced block whose fence says `sh run` is executed by bash, with `set -e`, `ringfence` first on PATH and private data
 and state directories; all such blocks of one document share a shell, in order. Lines `# prints: TEXT` say that these
-texts are printed in this order, `# needs: PROGRAM` that it takes this program. The `python run` blocks of a document are
-executed likewise, in one interpreter.
+texts are printed in this order, `# needs: PROGRAM` that it takes this program. The `python run` blocks of a document
+are executed likewise, in one interpreter.
 """
 
 from __future__ import annotations
