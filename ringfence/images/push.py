@@ -137,9 +137,9 @@ class _Uploads:
     def _upload(self, blob: Descriptor, url: Url) -> None:
         """In one request, or in parts; what breaks goes on where the registry says that it stands."""
         session = self._repository.session
-        digest, sent, attempt = str(blob.digest), 0, 0
+        digest, sent = str(blob.digest), 0
+        attempt, reached = 0, -1
         while True:
-            before = sent
             try:
                 if blob.size <= self._part:
                     return self._repository.finish_upload(url, digest, self._body(blob, 0, blob.size))
@@ -149,7 +149,8 @@ class _Uploads:
                     sent += size
                 return self._repository.finish_upload(url, digest)
             except Unreachable as error:
-                attempt = 1 if sent > before else attempt + 1
+                attempt = 1 if sent > reached else attempt + 1
+                reached = sent
                 if attempt > session.patience.retries or session.transport.stopped:
                     raise
                 pause = session.patience.before(attempt)

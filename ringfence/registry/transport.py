@@ -1,7 +1,7 @@
 """HTTP to registries: connections that are kept and used again, through proxies and TLS, with streams both ways.
 
-What fails below HTTP is told as `Unreachable`: another try may help. Nothing is repeated here but a request on a kept
-connection that the server had closed meanwhile.
+What fails below HTTP is told as `Unreachable`: another try may help. Nothing is repeated here but a request to read on
+a kept connection that the server had closed meanwhile.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class Transport:
                 return Response(self, connection, self._exchange(connection, method, url, headers, body), url)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.give_back(connection, url, whole=False)
-                if kept and isinstance(error, (ConnectionError, http.client.RemoteDisconnected)):
-                    continue  # it was closed while nobody used it
+                if kept and method in ("GET", "HEAD") and isinstance(error, ConnectionError):
+                    continue  # it was closed while nobody used it; what changes something may have been done
                 raise self.failure(error, url) from None
             except BaseException:
                 self.give_back(connection, url, whole=False)
