@@ -1797,20 +1797,28 @@ static int oom_killed(void) {
     return 0;
 }
 
+/* An event of the container that is watched; `more` are attributes that it has besides. */
+static void tell(const char *action, const char *more, int64_t now) {
+    char head[60], rest[160];
+    if (!*watch.event_file) return;
+    int size = snprintf(head, sizeof head, "{\"Type\":\"container\",\"Action\":\"%s", action);
+    int n = snprintf(rest, sizeof rest, "%s}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld}\n",
+                     more, (long long)(now / 1000000000), (long long)now);
+    struct iovec line[] = { { head, (size_t)size }, { (char *)(uintptr_t)watch.event, strlen(watch.event) }, { rest, (size_t)n } };
+    int fd = open(watch.event_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0) (void)!writev(fd, line, 3);
+    if (fd >= 0) close(fd);
+}
+
 static void record_exit(int status, int64_t started, char *record, size_t size) {
     int64_t now = now_ns(CLOCK_REALTIME);
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = signal ? 128 + signal : WEXITSTATUS(status);
     snprintf(record, size, "{\"exit_code\": %d, \"signal\": %d, \"oom_killed\": %s, \"started_at\": %lld, \"finished_at\": %lld, \"pid\": %d}",
              code, signal, oom_killed() ? "true" : "false", (long long)started, (long long)now, (int)child);
     if (*watch.exit_file) write_atomically(watch.exit_file, record, strlen(record));
-    if (!*watch.event_file) return;
-    char rest[160];
-    int n = snprintf(rest, sizeof rest, ",\"exitCode\":\"%d\"}},\"scope\":\"local\",\"time\":%lld,\"timeNano\":%lld}\n",
-                     code, (long long)(now / 1000000000), (long long)now);
-    struct iovec line[] = { { (char *)(uintptr_t)watch.event, strlen(watch.event) }, { rest, (size_t)n } };
-    int fd = open(watch.event_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd >= 0) (void)!writev(fd, line, 2);
-    if (fd >= 0) close(fd);
+    char more[40];
+    snprintf(more, sizeof more, ",\"exitCode\":\"%d\"", code);
+    tell("die", more, now);
 }
 
 /* poll(2); but where nothing comes for a while, the memory of the buffers is given back first. */
@@ -1975,6 +1983,7 @@ static void monitor(void) {
     add_client(control_fd);
     int64_t started = now_ns(CLOCK_REALTIME), begun = now_ns(CLOCK_MONOTONIC), checked = begun;
     char record[80];
+    tell("start", "", started);
     broadcast(record, snprintf(record, sizeof record, "P{\"pid\":%d,\"monitor\":%d}", (int)child, (int)getpid()));
     int status = 0;
     while (!reap(signals, &status)) watch_once(signals, timers(begun, &checked));

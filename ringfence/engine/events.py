@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
 
-DIE_LIMIT = 3072
+LIMIT = 3072
 """Bytes that the monitor has room for in what it is given of its `die` event."""
 POLL = 0.1  # seconds between two looks at a file that is followed
 
@@ -48,12 +48,16 @@ def emit_container(engine: Engine, record: ContainerRecord, action: str, **more:
     emit(engine, "container", action, record.id, {**_attributes(record), **more})
 
 
-def die_event(record: ContainerRecord) -> str:
-    """The `die` event up to its last attribute; the monitor adds the exit code, closes it and adds the time."""
+def monitored(record: ContainerRecord) -> str:
+    """What the monitor's events, `start` and `die`, have between their action and their time or exit code.
+
+    It tells of both, so that they are in their order also where a program ends at once, and whoever started it lives on
+    or not.
+    """
     for attributes in (_attributes(record), {"image": record.image, "name": record.name}, {"name": record.name}):
-        event = {"Type": "container", "Action": "die", "Actor": {"ID": record.id, "Attributes": attributes}}
-        text = json.dumps(event, separators=(",", ":"))[:-3]
-        if len(text) < DIE_LIMIT:
+        event = {"Actor": {"ID": record.id, "Attributes": attributes}}
+        text = f'",{json.dumps(event, separators=(",", ":"))[1:-3]}'
+        if len(text) < LIMIT:
             break  # all labels of a container may be more than a line
     return text
 

@@ -66,7 +66,7 @@ def monitoring(engine: Engine, record: ContainerRecord, options: Options, window
         exit_file=places.exit_file(engine, id),
         exit_command=command(engine, "exited", id) if record.auto_remove or policy != "no" else (),
         event_file=places.events_file(engine),
-        event=events.die_event(record),
+        event=events.monitored(record),
         health=(interval, command(engine, "healthcheck", id)) if interval else (0, ()),
         timeout=options.timeout,
         terminal=options.tty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ringfence.engine import events, health, places, repair, status
+from ringfence.engine import health, places, repair, status
 from ringfence.engine import launch as launching
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
@@ -64,7 +64,6 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         if not locked:
             _failed(engine, record, error)
         raise
-    events.emit_container(engine, record, "start")
     owner = (lambda: finish(engine, record)) if record.auto_remove and not locked else None
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip

@@ -37,8 +37,8 @@ class Monitoring:
     """What the monitor of one container, or of one exec session, is to do; an empty path means: do not.
 
     `exit_command` is an argv that is executed after the exit unless the owner said it has cleaned up.
-    `event` is the JSON text of the `die` event up to and without its exit code and time (see `die_event` in
-    engine/events.py); the monitor completes and appends it to `event_file`.
+    `event` is the middle of the JSON text of the `start` and `die` events (see `monitored` in engine/events.py); the
+    monitor completes and appends them to `event_file`.
     `health` is (interval in milliseconds, argv): the argv is executed at every interval while the process lives.
     `timeout` is in seconds (0: none): the process is killed after it.
     """

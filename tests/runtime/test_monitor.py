@@ -200,11 +200,11 @@ def test_the_time_out_kills(bundle: Bundle, runtime: OciRuntime) -> None:
     assert container.owner.record["signal"] == 9
 
 
-def test_the_exit_record_and_the_event_tell_how_it_ended(
+def test_the_exit_record_and_the_events_tell_how_it_began_and_ended(
     bundle: Bundle, runtime: OciRuntime, short_directory: Path
 ) -> None:
     events = short_directory / "events.jsonl"
-    event = '{"Type":"container","Action":"die","Actor":{"ID":"x","Attributes":{"label":"%s"' % ("y" * 10_000)
+    event = '","Actor":{"ID":"x","Attributes":{"label":"%s"' % ("y" * 10_000)
     container = Monitored(bundle.shell("exit 9"), runtime, event_file=str(events), event=event)
     pid, begun = container.pid, time.time_ns()
     assert container.run() == 9
@@ -212,9 +212,11 @@ def test_the_exit_record_and_the_event_tell_how_it_ended(
     assert record == container.owner.record
     assert (record["exit_code"], record["signal"], record["oom_killed"], record["pid"]) == (9, 0, False, pid)
     assert begun - 2e9 < record["started_at"] <= record["finished_at"] <= time.time_ns()
-    line = json.loads(events.read_text())
-    assert line["Actor"]["Attributes"] == {"label": "y" * 10_000, "exitCode": "9"}
-    assert line["timeNano"] == record["finished_at"]
+    start, die = map(json.loads, events.read_text().splitlines())
+    assert (start["Action"], die["Action"]) == ("start", "die")
+    assert start["Actor"]["Attributes"] == {"label": "y" * 10_000}
+    assert die["Actor"]["Attributes"] == {"label": "y" * 10_000, "exitCode": "9"}
+    assert (start["timeNano"], die["timeNano"]) == (record["started_at"], record["finished_at"])
 
 
 def test_the_exit_command_runs_when_the_owner_has_gone_as_the_caller_would_run_it(
