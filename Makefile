@@ -8,7 +8,7 @@ HELPER := ringfence/ringinit
 SOURCES := $(shell find ringfence tests -name '*.py' 2>/dev/null)
 TESTS ?= tests
 
-.PHONY: demo test lint bench clean setup peers debian-rootfs
+.PHONY: demo test test-v2 lint bench clean setup peers debian-rootfs
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/installed $(HELPER)
@@ -18,6 +18,10 @@ demo: setup
 
 test: setup
 	$(PYTHON) -m pytest $(TESTS)
+
+# The tests that differ there, on a machine with cgroup v2 in User-mode Linux (docs/lanes.md).
+test-v2: setup peers
+	tools/lane_v2.sh v2
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -380,88 +380,88 @@ static int file_system(const char *type, const char *source, const char **option
     return fd;
 }
 
-/* "@N/rest" is a path below the descriptor of slot N: an idmapped clone that is attached nowhere. */
-static const char *expand(const char *path, char *out, size_t size) {
-    if (path[0] != '@') return path;
-    char *end;
-    long index = strtol(path + 1, &end, 10);
-    snprintf(out, size, "/proc/self/fd/%d%s", slot[index], end);
-    return out;
-}
-
-static void overlay_option(int fs, const char *key, const char *value) {
-    if (syscall(NR_fsconfig, fs, value ? FSCONFIG_STRING : FSCONFIG_FLAG, key, value, 0))
-        fail("option %s%s%s of the overlay", key, value ? "=" : "", value ? value : "");
-}
-
-/* Kernels before 6.7 take the layers only as one string, and fsconfig(2) only strings below 256 bytes: mount(2), whose
- * data may fill a page, does it in a mount namespace that nobody else sees; what is kept is a clone attached nowhere. */
-static int overlay_by_mount(const char *data) {
-    int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (host < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("a mount namespace for the overlay");
-    if (mount("overlay", "/proc", "overlay", 0, data)) fail("mount the overlay %s", data);
-    int fd = sys_clone_tree(AT_FDCWD, "/proc", 0);
-    if (fd < 0 || setns(host, CLONE_NEWNS)) fail("take the overlay along");
-    close(host);
-    return fd;
-}
-
 static size_t append(char *out, size_t size, size_t used, const char *before, const char *text) {
     int n = snprintf(out + used, size - used, "%s%s", before, text);
     if (n < 0 || (size_t)n >= size - used) fail_as(ENAMETOOLONG, "directories of the overlay");
     return used + (size_t)n;
 }
 
-/* The options of mount(2) for an overlay: lowerdir, and, if `all`, the rest too. Returns how long they are. */
-static size_t overlay_options(char *out, size_t size, const char **lower, const char *upper, const char *work, const char **more, int all) {
-    char path[PATH_MAX];
+/* The options of mount(2) for an overlay. */
+static void overlay_options(char *out, size_t size, const char **lower, const char *upper, const char *work, const char **more) {
     size_t used = append(out, size, 0, "", "lowerdir=");
-    for (int i = 0; lower[i]; i++) used = append(out, size, used, i ? ":" : "", expand(lower[i], path, sizeof path));
-    if (all && *upper) used = append(out, size, used, ",upperdir=", expand(upper, path, sizeof path));
-    if (all && *work) used = append(out, size, used, ",workdir=", expand(work, path, sizeof path));
-    for (int i = 0; all && more[i]; i++) used = append(out, size, used, ",", more[i]);
-    return used;
+    for (int i = 0; lower[i]; i++) used = append(out, size, used, i ? ":" : "", lower[i]);
+    if (*upper) used = append(out, size, used, ",upperdir=", upper);
+    if (*work) used = append(out, size, used, ",workdir=", work);
+    for (int i = 0; more[i]; i++) used = append(out, size, used, ",", more[i]);
 }
 
-static void op_overlay(void) {
-    enum { WORD = 256 }; /* fsconfig(2) takes shorter strings only */
-    int64_t index = number();
-    uint32_t count;
-    const char **lower = strings(NULL), *upper = string(), *work = string(), **options = strings(&count);
-    int fs = (int)syscall(NR_fsopen, "overlay", FSOPEN_CLOEXEC_);
+/* A layer in the overlay's own mount namespace, whose /proc is an empty tmpfs: "@N" is the idmapped clone of slot N,
+ * which is attached (before Linux 6.15 a mount that is attached nowhere is no layer); a path too long for a page
+ * with all others is bound at a short one. */
+static const char *stage_layer(const char *path, int number, int too_long) {
+    if (path[0] != '@' && !too_long) return path;
+    char *out = malloc(24);
+    if (!out) fail("memory");
+    snprintf(out, 24, "/proc/%d", number);
+    if (mkdir(out, 0700)) fail("a place for the layer %s", path);
+    if (path[0] == '@' ? syscall(NR_move_mount, slot[atoi(path + 1)], "", AT_FDCWD, out, MOVE_F_EMPTY) : mount(path, out, NULL, MS_BIND, NULL))
+        fail("lowerdir %s of the overlay", path);
+    return out;
+}
+
+/* By mount(2), whose data may fill a page, in a mount namespace that nobody else sees: kernels before 6.7 take the layers
+ * as one string only, and fsconfig(2) only strings below 256 bytes. What is kept is a clone attached nowhere. */
+static int overlay_by_mount(const char **lower, size_t length, const char *upper, const char *work, const char **more) {
+    char data[4096];
+    int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), too_long = length > sizeof data / 2;
+    if (host < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("a mount namespace for the overlay");
+    if (mount("tmpfs", "/proc", "tmpfs", 0, "mode=0700") || mkdir("/proc/overlay", 0700)) fail("a place for the overlay");
+    for (int i = 0; lower[i]; i++) lower[i] = stage_layer(lower[i], i, too_long);
+    overlay_options(data, sizeof data, lower, upper, work, more);
+    if (mount("overlay", "/proc/overlay", "overlay", 0, data)) fail("mount the overlay %s", data);
+    int fd = sys_clone_tree(AT_FDCWD, "/proc/overlay", 0);
+    if (fd < 0 || setns(host, CLONE_NEWNS)) fail("take the overlay along");
+    close(host);
+    return fd;
+}
+
+/* By fsopen(2), which makes no mount namespace: -1 where this kernel's overlay will not have it so. */
+static int overlay_by_fsopen(const char **lower, const char *upper, const char *work, const char **options, uint32_t count) {
+    char together[256], key[64]; /* 256: what fsconfig(2) takes */
+    int fs = (int)syscall(NR_fsopen, "overlay", FSOPEN_CLOEXEC_), fd = -1;
     if (fs < 0) fail("fsopen overlay");
-    char data[4096], path[PATH_MAX], key[64];
-    size_t together = 0, longest = strlen(upper) > strlen(work) ? strlen(upper) : strlen(work);
-    for (int i = 0; lower[i]; i++) {
-        size_t n = strlen(expand(lower[i], path, sizeof path));
-        together += n + 1, longest = n > longest ? n : longest;
-    }
-    int appended = together >= WORD && longest < WORD;
-    for (int i = 0; appended && lower[i]; i++)
-        if (syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir+", expand(lower[i], path, sizeof path), 0)) {
-            if (errno != EINVAL || i) fail("lowerdir %s of the overlay", lower[i]);
-            appended = 0;
-        }
-    if (!appended && (together >= WORD || longest >= WORD)) {
-        overlay_options(data, sizeof data, lower, upper, work, options, 1);
-        close(fs);
-        slot[index] = overlay_by_mount(data);
-        return;
-    }
-    if (!appended) {
-        overlay_options(data, sizeof data, lower, upper, work, options, 0);
-        overlay_option(fs, "lowerdir", data + strlen("lowerdir="));
-    }
-    if (*upper) overlay_option(fs, "upperdir", expand(upper, path, sizeof path));
-    if (*work) overlay_option(fs, "workdir", expand(work, path, sizeof path));
+    size_t used = 0;
+    for (int i = 0; lower[i] && used < sizeof together; i++)
+        used += (size_t)snprintf(together + used, sizeof together - used, "%s%s", i ? ":" : "", lower[i]);
+    int one_by_one = used >= sizeof together; /* before 6.5 unknown keys such as lowerdir+ are gathered, and refused at the end */
+    if (!one_by_one && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir", together, 0)) goto refused;
+    for (int i = 0; one_by_one && lower[i]; i++)
+        if (syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir+", lower[i], 0)) goto refused;
+    if (*upper && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "upperdir", upper, 0)) goto refused;
+    if (*work && syscall(NR_fsconfig, fs, FSCONFIG_STRING, "workdir", work, 0)) goto refused;
     for (uint32_t i = 0; i < count; i++) {
         const char *equals = strchr(options[i], '=');
         snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - options[i]) : 63, options[i]);
-        overlay_option(fs, key, equals ? equals + 1 : NULL);
+        if (syscall(NR_fsconfig, fs, equals ? FSCONFIG_STRING : FSCONFIG_FLAG, key, equals ? equals + 1 : NULL, 0)) goto refused;
     }
-    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) fail("create the overlay of %s", lower[0] ? lower[0] : upper);
-    if ((slot[index] = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, 0)) < 0) fail("fsmount overlay");
+    if (syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0)) goto refused;
+    if ((fd = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, 0)) < 0) fail("fsmount overlay");
+refused:
+    if (fd < 0 && errno != EINVAL) fail("create the overlay of %s", lower[0] ? lower[0] : upper);
     close(fs);
+    return fd;
+}
+
+static void op_overlay(void) {
+    int64_t index = number();
+    uint32_t count;
+    const char **lower = strings(NULL), *upper = string(), *work = string(), **options = strings(&count);
+    size_t together = 0;
+    int fd = -1, attached = 1;
+    for (int i = 0; lower[i]; i++) together += strlen(lower[i]) + 1, attached = attached && lower[i][0] != '@';
+    /* an attempt that fails for a layer attached nowhere would leave the mark of a volatile one, and no second succeeds */
+    if (attached) fd = overlay_by_fsopen(lower, upper, work, options, count);
+    slot[index] = fd < 0 ? overlay_by_mount(lower, together, upper, work, options) : fd;
 }
 
 /* A mount can be cloned only in the mount namespace it is in: for /proc/PID/root/... that process's, entered for it. */

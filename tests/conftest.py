@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,4 +108,9 @@ def _remove(directory: Path) -> None:
         mounted = [line.split()[4] for line in table if line.split()[4].startswith(f"{directory}/")]
     for target in reversed(mounted):
         subprocess.run(["umount", "--lazy", target], check=False)
+    for _ in range(50):  # the exit command of a container's monitor may still be putting things away
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
     shutil.rmtree(directory, ignore_errors=os.geteuid() != 0)

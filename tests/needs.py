@@ -1,4 +1,7 @@
-"""What a test needs of the machine: a missing need skips with its reason, and fails where CI=true promised it."""
+"""What a test needs of the machine: a missing need skips with its reason, and fails where CI=true promised it.
+
+A lane (tests/lanes) declares by the same words what its machine lacks: that skips there, too.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import subprocess
 
 import pytest
 
+from tests import lanes
 
-def _missing(reason: str) -> None:
-    if os.environ.get("CI") == "true":
+
+def _missing(need: str, reason: str = "") -> None:
+    reason = reason or f"needs {need}"
+    if os.environ.get("CI") == "true" and need not in lanes.current().lacks:
         pytest.fail(f"CI lacks what this test needs: {reason}")
     pytest.skip(reason)
 
@@ -18,14 +24,14 @@ def _missing(reason: str) -> None:
 def root() -> None:
     """The test needs uid 0 with CAP_SYS_ADMIN in the initial user namespace."""
     if os.geteuid() != 0:
-        _missing("needs root")
+        _missing("root")
 
 
 def program(*names: str) -> None:
     """The test needs these programs on PATH (a peer or a tool)."""
     for name in names:
         if shutil.which(name) is None:
-            _missing(f"needs the program {name}")
+            _missing(name, f"needs the program {name}")
 
 
 def static_program(name: str) -> None:
@@ -38,4 +44,55 @@ def static_program(name: str) -> None:
 def file(path: str) -> None:
     """The test needs this file or directory of the host."""
     if not os.path.exists(path):
-        _missing(f"needs {path}")
+        _missing(path)
+
+
+def cgroup_v1() -> None:
+    """The test needs controllers that are mounted as cgroup v1."""
+    from ringfence.linux import cgroups
+
+    if cgroups.layout().kind == "v2":
+        _missing("cgroup v1")
+
+
+def cgroup_v2() -> None:
+    """The test needs a cgroup v2 hierarchy, with or without controllers."""
+    from ringfence.linux import cgroups
+
+    if cgroups.layout().unified is None:
+        _missing("cgroup v2")
+
+
+def cgroup_v2_alone() -> None:
+    """The test needs cgroup v2 with all controllers."""
+    from ringfence.linux import cgroups
+
+    if cgroups.layout().kind != "v2":
+        _missing("cgroup v2 alone")
+
+
+def controller(name: str) -> None:
+    """The test needs this cgroup controller, in either version."""
+    from ringfence.linux import cgroups
+
+    if cgroups.layout().of(name) is None:
+        _missing(f"controller {name}")
+
+
+def block_weights(*files: str) -> None:
+    """The test needs a scheduler of block I/O that heeds weights: one of these files of a cgroup."""
+    if not any(os.path.exists(path) for path in files):
+        _missing("block I/O weights")
+
+
+def ps() -> None:
+    """The test needs a ps(1) that works: it refuses a kernel that counts no idle time."""
+    program("ps")
+    if subprocess.run(["ps", "-ef"], capture_output=True, check=False).stderr:
+        _missing("a working ps")
+
+
+def systemd() -> None:
+    """The test needs systemd as pid 1."""
+    if not os.path.isdir("/run/systemd/system"):
+        _missing("systemd")

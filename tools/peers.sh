@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the container programs that the tests and the bench compare Ringfence with, from Debian's packages.
+# Installs the container programs that the tests and the bench compare Ringfence with, and what lanes of tests run on
+# (docs/lanes.md), from Debian's packages.
 # Each line of the table: the program on PATH, the package that brings it.
 set -eu
 missing=""
@@ -17,6 +18,9 @@ mmdebstrap mmdebstrap
 busybox busybox-static
 docker-registry docker-registry
 openssl openssl
+linux.uml user-mode-linux
+mkfs.ext4 e2fsprogs
+ip iproute2
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.
 ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ringfence.linux import _libc, namespaces
+from ringfence.linux import _libc
 from ringfence.linux.filedescriptor import FileDescriptor
 from ringfence.linux.mountoptions import (
     KNOWN,
@@ -219,8 +219,10 @@ def _new_instance(mount: Mount, options: ParsedOptions) -> FileDescriptor:
                     fsconfig_string(context, key, value)
             fsconfig_create(context)  # where overlayfs before 6.5 finds out about keys that it does not know
         except OSError as error:
-            if error.errno == errno.EINVAL and any(_too_long(word) for word in options.data):
-                return _new_instance_elsewhere(mount, options)
+            if error.errno == errno.EINVAL and mount.type == "overlay":
+                from ringfence.linux import overlay
+
+                return overlay.mount_elsewhere(mount, options)
             raise
         return fsmount(context, attributes(options.flags_set))
 
@@ -241,21 +243,6 @@ def _settings(type: str, options: ParsedOptions) -> list[tuple[str, str | None]]
 
 def _too_long(word: str) -> bool:
     return len(os.fsencode(word.partition("=")[2])) >= _LONGEST_STRING
-
-
-def _new_instance_elsewhere(mount: Mount, options: ParsedOptions) -> FileDescriptor:
-    """The same by mount(2), whose data may fill a page, in a mount namespace that only a thread of ours ever sees.
-
-    Kernels before 6.7 take an overlay's layers only as one string, too short for a real image by fsconfig(2).
-    """
-
-    def work() -> FileDescriptor:
-        namespaces.unshare(namespaces.Clone.NEWNS)  # of this thread alone: it unshares root and cwd, too
-        _libc.mount(None, "/", None, MountFlag.REC | MountFlag.PRIVATE, None)
-        _libc.mount(mount.source, "/proc", mount.type, options.flags_set, ",".join(options.data))
-        return open_tree("/proc")
-
-    return namespaces.on_own_thread(work)
 
 
 def _readable(tree: FileDescriptor) -> FileDescriptor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.errors import Conflict
+from ringfence.errors import Conflict, Failed
 from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime.compile import compile_exec
@@ -48,12 +48,13 @@ def exec(
     except FileNotFoundError:
         raise _ended(record) from None
     try:
+        driver = cgroups.driver(cgroups.layout())
         facts = Facts(
             id=record.id,
             bundle=str(record.document["bundle"]),
             state="",
-            driver=cgroups.driver(cgroups.layout()),
-            cgroup=record.cgroup,
+            driver=driver,
+            cgroup=driver.entrance(record.cgroup, record.pid) if record.cgroup else "",
             seccomp=filter,
             seccomp_flags=flags,
             monitoring=monitoring,
@@ -75,6 +76,10 @@ def exec(
         finally:
             if listener is not None:
                 listener.close()
+    except (Failed, FileNotFoundError) as error:
+        if processes.alive(record.pid, record.begun):
+            raise
+        raise _ended(record) from error  # while we were at it; its cgroups and namespaces went with it
     finally:
         os.close(first)
 

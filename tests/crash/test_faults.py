@@ -59,7 +59,7 @@ def test_an_operation_that_fails_is_named_and_all_before_it_is_undone(
 ) -> None:
     launch = kind(bundle, short_directory)
     plan = runtime.plan(launch)
-    assert len(plan.operations) > 80
+    assert len(plan.operations) > 70
     bundle.run(runtime)  # what the first container makes for all: the directory of states, the parent cgroup
     before = leaks.Census.take(short_directory)
     for number in range(len(plan.operations)):

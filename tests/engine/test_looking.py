@@ -9,6 +9,7 @@ import pytest
 
 from ringfence.engine import explain, health, stats, top
 from ringfence.errors import Conflict, InvalidInput, NotFound
+from tests import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,7 @@ def test_the_memory_limit_bites_and_is_told(engine: Engine) -> None:
 
 
 def test_top_lists_the_containers_processes_only(engine: Engine) -> None:
+    needs.ps()
     engine.run("host", ["sleep", "61.5"], detach=True, name="web")
     found = engine.top("web")
     assert "PID" in found["Titles"]

@@ -39,12 +39,24 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo x 2>&1 >/proc/sys/kernel/x; cat /proc/keys | wc -c",
         {},
     ),
-    "limits": (
+    "limits of v1": (
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.shares",
         {"resources": {"memory": {"limit": 67108864}, "pids": {"limit": 64}, "cpu": {"shares": 512}}},
     ),
+    # not cpu.weight: each version of the peers has its own function from shares to weights
+    "limits of v2": (
+        "cd /sys/fs/cgroup; cat memory.max memory.low memory.swap.max pids.max cpu.max",
+        {
+            "resources": {
+                "memory": {"limit": 67108864, "reservation": 33554432, "swap": 100663296},
+                "pids": {"limit": 64},
+                "cpu": {"quota": 50000, "period": 200000},
+            }
+        },
+    ),
+    "cgroups of v2": ("cat /proc/self/cgroup /sys/fs/cgroup/cgroup.controllers; ls -A /sys/fs/cgroup | sort", {}),
     # runc 1.1 lets every container use /dev/net/tun (given up in 1.2), crun the host's console: we do neither
-    "device rules": ("grep -v -e ' 10:200 ' -e ' 5:1 ' /sys/fs/cgroup/devices/devices.list | sort", {}),
+    "device rules of v1": ("grep -v -e ' 10:200 ' -e ' 5:1 ' /sys/fs/cgroup/devices/devices.list | sort", {}),
     # the lower 28: runc and crun pass on what a libc keeps to itself (32 to 34), if our own caller had it ignored
     "signals": ("grep -E 'SigBlk|SigIgn' /proc/self/status | sed 's/[0-9a-f]*\\(.......\\)$/\\1/'", {}),
     "a read-only root": ("touch /x; echo $?", {"readonly": True}),
@@ -81,8 +93,10 @@ def _ask(bundle: Bundle, script: str, change: dict[str, Any]) -> None:
 def test_the_program_inside_sees_the_same(question: str, bundle: Bundle, short_directory: Path) -> None:
     needs.root()
     needs.program("runc", "crun")
-    if question in ("limits", "device rules"):
-        needs.file("/sys/fs/cgroup/memory/cgroup.procs")  # v1; the lane for v2 asks in its own words
+    if question.endswith("of v1"):
+        needs.cgroup_v1()
+    if question.endswith("of v2"):
+        needs.cgroup_v2_alone()
     _ask(bundle, *QUESTIONS[question])
     bundle.write()
 

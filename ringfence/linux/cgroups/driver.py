@@ -130,6 +130,20 @@ class CgroupDriver:
                 tree = path
         return tasks, tree
 
+    def entrance(self, cgroup: str, pid: int) -> str:
+        """The cgroup that one more process of the container of process `pid` enters: `cgroup`, or one below it.
+
+        A v2 cgroup that hands controllers on has no processes of its own, as when the container's init has moved
+        itself further down (kernel: cgroup-v2.rst, "No Internal Process Constraint"): then the one `pid` is in.
+        """
+        tree, group = self._layout.unified, self._places.v2(cgroup)
+        if tree is None or group is None or not group.read("cgroup.subtree_control"):
+            return cgroup
+        start = group.path.removesuffix(cgroup)[len(tree.mountpoint) :]
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            path = next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+        return path.removeprefix(start) if path.startswith(f"{start}{cgroup}/") else cgroup
+
     def oom_file(self, cgroup: str) -> tuple[str, str]:
         """The file that counts OOM kills, and the key of that line; two empty strings without a memory controller."""
         version, group = self._places.controlled(cgroup, "memory")

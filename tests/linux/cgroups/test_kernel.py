@@ -108,8 +108,7 @@ def test_limits_read_back_as_they_were_written(machine: CgroupDriver, cgroup: st
 
 
 def test_cpus_and_memory_nodes_are_taken_by_the_kernel(machine: CgroupDriver, cgroup: str) -> None:
-    if layout().of("cpuset") is None:
-        pytest.skip("the cpuset controller is not mounted here")
+    needs.controller("cpuset")
     apply(machine, cgroup, {"cpu": {"cpus": "0", "mems": "0"}})
     assert value(machine, cgroup, "cpuset.cpus") == "0"
 
@@ -137,19 +136,26 @@ def test_idle_and_shares_go_together(machine: CgroupDriver, cgroup: str) -> None
     assert value(machine, cgroup, "cpu.shares", "cpu.weight") in ("300", "38", "39", "40")
 
 
-def test_block_io_throttles_and_weights_are_taken_by_the_kernel(machine: CgroupDriver, cgroup: str) -> None:
-    device = os.stat("/").st_dev
+def test_block_io_throttles_are_taken_by_the_kernel(machine: CgroupDriver, cgroup: str, tmp_path: Path) -> None:
+    device = os.stat(tmp_path).st_dev
     disk = {"major": os.major(device), "minor": os.minor(device)}
     if not os.path.exists(f"/sys/dev/block/{disk['major']}:{disk['minor']}"):
-        pytest.skip("the root file system is not on a block device")
-    apply(machine, cgroup, {"blockIO": {"weight": 200, "throttleReadBpsDevice": [{**disk, "rate": 1 << 20}]}})
+        pytest.skip("the temporary directory is not on a block device")
+    apply(machine, cgroup, {"blockIO": {"throttleReadBpsDevice": [{**disk, "rate": 1 << 20}]}})
     assert str(1 << 20) in value(machine, cgroup, "blkio.throttle.read_bps_device", "io.max")
 
 
+def test_block_io_weights_are_taken_by_the_kernel(machine: CgroupDriver, cgroup: str) -> None:
+    files = ("blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight")
+    needs.block_weights(*(f"{directory}/{file}" for directory in machine.directories(cgroup) for file in files))
+    apply(machine, cgroup, {"blockIO": {"weight": 200}})
+    assert "200" in value(machine, cgroup, *files[:3]) or "1920" in value(machine, cgroup, files[3])
+
+
 def test_huge_pages_are_limited_wherever_their_controller_is_bound(machine: CgroupDriver, cgroup: str) -> None:
+    needs.controller("hugetlb")
     hierarchy = layout().of("hugetlb")
-    if hierarchy is None:
-        pytest.skip("the hugetlb controller is not mounted here")
+    assert hierarchy is not None
     if "hugetlb" not in Path(hierarchy.mountpoint, "cgroup.controllers").read_text() and hierarchy.version == 2:
         pytest.skip("somebody has mounted the hugetlb controller as v1 meanwhile")
     root = Path(hierarchy.mountpoint, "cgroup.subtree_control")
@@ -285,8 +291,7 @@ def test_a_living_process_keeps_its_cgroup(machine: CgroupDriver, cgroup: str, s
 
 
 def test_v1_device_rules_hold(machine: CgroupDriver, cgroup: str, start: Start) -> None:
-    if layout().of("devices") is None:
-        pytest.skip("no devices controller of v1 here")
+    needs.controller("devices")
     rules = [
         {"allow": False, "access": "rwm"},
         {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rw"},
@@ -298,9 +303,9 @@ def test_v1_device_rules_hold(machine: CgroupDriver, cgroup: str, start: Start) 
 
 
 def test_the_v2_device_program_holds(machine: CgroupDriver, cgroup: str, start: Start) -> None:
+    needs.cgroup_v2()
     tree = machine.joins(cgroup)[1]
-    if tree is None:
-        pytest.skip("no cgroup v2 hierarchy here")
+    assert tree is not None
     rules = [
         {"allow": False, "access": "rwm"},
         {"allow": True, "type": "c", "major": 1, "minor": -1, "access": "rw"},
