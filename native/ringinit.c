@@ -7,6 +7,7 @@
  *             and what was being done, and everything the plan made is undone.
  *   init      pid 1 of a container that was asked for one (--init): reaps, and forwards signals.
  *   monitor   what the runtime actor becomes once the container runs: stdio, terminal, log, attach socket, exit record.
+ *   holder    keeps an ordinary user's user namespace for as long as somebody may want to enter it (rootless.py).
  *
  * Why C: between clone and exec no interpreter may run inside the container (CVE-2019-5736), and one of these
  * processes stays for every container, so that it must be small. It needs nothing but a libc; new system calls are
@@ -1328,15 +1329,18 @@ static void op_bounding(void) {
     }
 }
 
+/* What EINVAL means when a process changes its ids (setresuid(2)). */
+static const char *unmapped(void) { return errno == EINVAL ? ", which the user namespace does not map" : ""; }
+
 static void op_user(void) {
     int64_t uid = number(), gid = number();
     uint32_t size;
     const char *groups = blob(&size);
     int64_t set_groups = number();
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)) fail("keep capabilities");
-    if (set_groups && syscall(SYS_setgroups, size / sizeof(gid_t), groups)) fail("set supplementary groups");
-    if (syscall(SYS_setresgid, (gid_t)gid, (gid_t)gid, (gid_t)gid)) fail("set group id %lld", (long long)gid);
-    if (syscall(SYS_setresuid, (uid_t)uid, (uid_t)uid, (uid_t)uid)) fail("set user id %lld", (long long)uid);
+    if (set_groups && syscall(SYS_setgroups, size / sizeof(gid_t), groups)) fail("set supplementary groups%s", unmapped());
+    if (syscall(SYS_setresgid, (gid_t)gid, (gid_t)gid, (gid_t)gid)) fail("set group id %lld%s", (long long)gid, unmapped());
+    if (syscall(SYS_setresuid, (uid_t)uid, (uid_t)uid, (uid_t)uid)) fail("set user id %lld%s", (long long)uid, unmapped());
     /* setresuid cleared the effective set; what is permitted still is needed for the operations that follow */
     struct caps_header header = { 0x20080522, 0 };
     struct caps_data data[2];
@@ -2141,9 +2145,26 @@ static void run(void) {
     monitor();
 }
 
-/* ringinit init PROGRAM...: see init_of. ringinit PLAN_FD CONTROL_FD: the plan is a memory file; the control socket speaks the attach protocol. */
+/* ringinit hold|keep SOCKET: holds a new user namespace (hold), or the one we are in (keep). It tells by an errno how that
+ * went; the answer is a word once the ids are mapped and our pid is on record, or the end of one who was killed before. */
+static int hold(int socket, int new) {
+    int error = new && unshare(CLONE_NEWUSER) ? errno : 0;
+    char word;
+    dup2(socket, 3);
+    syscall(NR_close_range, 4u, ~0u, 0u);
+    if (send(3, &error, sizeof error, MSG_NOSIGNAL) != sizeof error || error || recv(3, &word, 1, 0) != 1) return 1;
+    close(3);
+    for (int fd = 0; fd < 3; fd++) close(fd); /* whoever reads from our caller must see its end */
+    if (chdir("/")) return 1;
+    prctl(PR_SET_NAME, "ringinit-holder");
+    for (;;) pause();
+}
+
+/* ringinit init PROGRAM...: see init_of. ringinit hold|keep SOCKET: see hold. ringinit PLAN_FD CONTROL_FD: the plan is a
+ * memory file; the control socket speaks the attach protocol. */
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[1], "init")) return init_of((const char **)argv + 2);
+    if (argc == 3 && (!strcmp(argv[1], "hold") || !strcmp(argv[1], "keep"))) return hold(atoi(argv[2]), argv[1][0] == 'h');
     if (argc != 3) {
         static const char usage[] = "ringinit: executes container plans for ringfence; it is not run by hand\n";
         (void)!write(2, usage, sizeof usage - 1);

@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,10 +117,15 @@ def assert_nothing_left(before: Census, *, files: bool = True) -> None:
 
 
 def _foreign(line: str, owner: str) -> bool:
-    """Whether a new cgroup belongs to somebody else at work on this machine: a process lives in it that is not ours."""
+    """Whether a new cgroup is somebody else's at work on this machine: a process lives in it that is not ours, or it
+    is another user's while `owner` is an ordinary user's, who cannot have made it."""
     kind, _, directory = line.partition(": ")
     if kind != "cgroups":
         return False
+    user = os.stat(owner).st_uid
+    with suppress(FileNotFoundError):
+        if user and os.stat(directory).st_uid != user:
+            return True
     pids = [pid for below, _, _ in os.walk(directory) for pid in _read(Path(below) / "cgroup.procs").split()]
     return bool(pids) and not any(_mentions(Path("/proc") / pid, owner) for pid in pids)
 

@@ -14,7 +14,8 @@ import pytest
 from tests import lanes
 
 
-def _missing(need: str, reason: str = "") -> None:
+def missing(need: str, reason: str = "") -> None:
+    """The test needs something else, which this machine lacks."""
     reason = reason or f"needs {need}"
     if os.environ.get("CI") == "true" and need not in lanes.current().lacks:
         pytest.fail(f"CI lacks what this test needs: {reason}")
@@ -24,27 +25,27 @@ def _missing(need: str, reason: str = "") -> None:
 def root() -> None:
     """The test needs uid 0 with CAP_SYS_ADMIN in the initial user namespace."""
     if os.geteuid() != 0:
-        _missing("root")
+        missing("root")
 
 
 def program(*names: str) -> None:
     """The test needs these programs on PATH (a peer or a tool)."""
     for name in names:
         if shutil.which(name) is None:
-            _missing(name, f"needs the program {name}")
+            missing(name, f"needs the program {name}")
 
 
 def static_program(name: str) -> None:
     """The test needs this program on PATH, needing no library: one that runs in an image of its own."""
     program(name)
     if subprocess.run(["ldd", str(shutil.which(name))], capture_output=True).returncode == 0:
-        _missing(f"needs a static {name}")
+        missing(f"a static {name}")
 
 
 def file(path: str) -> None:
     """The test needs this file or directory of the host."""
     if not os.path.exists(path):
-        _missing(path)
+        missing(path)
 
 
 def cgroup_v1() -> None:
@@ -52,7 +53,7 @@ def cgroup_v1() -> None:
     from ringfence.linux import cgroups
 
     if cgroups.layout().kind == "v2":
-        _missing("cgroup v1")
+        missing("cgroup v1")
 
 
 def cgroup_v2() -> None:
@@ -60,7 +61,7 @@ def cgroup_v2() -> None:
     from ringfence.linux import cgroups
 
     if cgroups.layout().unified is None:
-        _missing("cgroup v2")
+        missing("cgroup v2")
 
 
 def cgroup_v2_alone() -> None:
@@ -68,7 +69,7 @@ def cgroup_v2_alone() -> None:
     from ringfence.linux import cgroups
 
     if cgroups.layout().kind != "v2":
-        _missing("cgroup v2 alone")
+        missing("cgroup v2 alone")
 
 
 def controller(name: str) -> None:
@@ -76,23 +77,23 @@ def controller(name: str) -> None:
     from ringfence.linux import cgroups
 
     if cgroups.layout().of(name) is None:
-        _missing(f"controller {name}")
+        missing(f"controller {name}")
 
 
 def block_weights(*files: str) -> None:
     """The test needs a scheduler of block I/O that heeds weights: one of these files of a cgroup."""
     if not any(os.path.exists(path) for path in files):
-        _missing("block I/O weights")
+        missing("block I/O weights")
 
 
 def ps() -> None:
     """The test needs a ps(1) that works: it refuses a kernel that counts no idle time."""
     program("ps")
     if subprocess.run(["ps", "-ef"], capture_output=True, check=False).stderr:
-        _missing("a working ps")
+        missing("a working ps")
 
 
 def systemd() -> None:
     """The test needs systemd as pid 1."""
     if not os.path.isdir("/run/systemd/system"):
-        _missing("systemd")
+        missing("systemd")

@@ -14,6 +14,7 @@ buildah buildah
 skopeo skopeo
 umoci umoci
 bwrap bubblewrap
+newuidmap uidmap
 mmdebstrap mmdebstrap
 busybox busybox-static
 docker-registry docker-registry

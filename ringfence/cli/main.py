@@ -1,7 +1,7 @@
 """The command `ringfence`: from the words on the command line to one verb, and from its errors to one line.
 
 Only what the verb needs is imported, at the moment it needs it: start-up time is a feature (tests/test_import_budget.py
-holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RINGFENCE_STATE and XDG's directories.
+holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RINGFENCE_STATE, XDG's, HOME.
 """
 
 from __future__ import annotations
@@ -114,8 +114,14 @@ def _engine(options: Arguments) -> Engine:
     from ringfence.engine import Engine
 
     root, state = directories(os.environ, root=os.geteuid() == 0)
-    return Engine(options.text("root") or root, options.text("state") or state,
-                  snapshotter=options.text("snapshotter"), environment=os.environ)  # fmt: skip
+    root, state = options.text("root") or root, options.text("state") or state
+    if os.geteuid() != 0:
+        from ringfence.engine.rootless import enter_user_namespace
+
+        own = os.environ.get("XDG_RUNTIME_DIR", "")
+        root, state, warnings = enter_user_namespace(root, state, runtime_directory=own)
+        sys.stderr.writelines(f"WARNING: {warning}\n" for warning in warnings)
+    return Engine(root, state, snapshotter=options.text("snapshotter"), environment=os.environ)
 
 
 def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | None, str | None]:
@@ -123,7 +129,8 @@ def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | No
 
     XDG's directories are those of ordinary users: `root` keeps to /var/lib and /run, whosever session it is in.
     """
-    data, runtime = environment.get("XDG_DATA_HOME"), environment.get("XDG_RUNTIME_DIR")
+    home, runtime = environment.get("HOME"), environment.get("XDG_RUNTIME_DIR")
+    data = environment.get("XDG_DATA_HOME") or (f"{home}/.local/share" if home else None)
     return (
         environment.get("RINGFENCE_ROOT") or (f"{data}/ringfence" if data and not root else None),
         environment.get("RINGFENCE_STATE") or (f"{runtime}/ringfence" if runtime and not root else None),

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 
+from ringfence.errors import Denied
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
@@ -44,9 +46,13 @@ class Engine:
 
         `environment` tells where a user's settings for registries are (HOME, DOCKER_CONFIG, HTTPS_PROXY, ...); without
         it they are looked for in that user's home directory, and proxies are not used.
+        Denied for an ordinary user who has not called `enter_user_namespace` before.
         """
         from ringfence.engine import places
 
+        if os.geteuid() != 0:
+            hint = "call ringfence.enter_user_namespace() first"
+            raise Denied("an engine needs root, or a user namespace in which its user is root", hint=hint)
         self.root = os.path.abspath(root or places.data_directory())
         self.state = os.path.abspath(state or places.state_directory())
         self.snapshotter_name = snapshotter
@@ -114,9 +120,15 @@ class Engine:
     @property
     def snapshots(self) -> Snapshotter:
         if self._snapshots is None:
+            from ringfence.linux import namespaces
             from ringfence.snapshots import open_snapshotter
 
-            self._snapshots = open_snapshotter(self.root, self.snapshotter_name)
+            name, rootless = self.snapshotter_name, not namespaces.privileged()
+            if rootless:
+                from ringfence.engine.rootless import snapshotter
+
+                name = snapshotter(self.root, name)
+            self._snapshots = open_snapshotter(self.root, name, userxattr=rootless)
         return self._snapshots
 
     def close(self) -> None:

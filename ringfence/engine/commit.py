@@ -24,7 +24,7 @@ INHERITED = ("User", "Env", "Cmd", "Entrypoint", "Volumes", "WorkingDir", "Label
 
 def commit(engine: Engine, name: str, reference: str | None, *, author: str, message: str, change: Sequence[str],
            pause: bool) -> str:  # fmt: skip
-    """See Engine.commit. A running container is frozen while its tree is read, unless `pause` is false."""
+    """See Engine.commit. A running container is frozen while its tree is read if `pause`, and if it has a cgroup."""
     from ringfence.images.commit import commit
 
     record = repair.find(engine, name)
@@ -50,7 +50,7 @@ def _layer(engine: Engine, record: ContainerRecord, pause: bool) -> Layer:
     from contextlib import nullcontext
 
     with Lock(engine, record.id):
-        freeze = pause and status.of(engine, record).word == "running"
+        freeze = pause and status.of(engine, record).word == "running" and engine.runtime.can_pause(record.id)
         if freeze:
             engine.runtime_of(record).pause(record.id)
         try:

@@ -36,7 +36,21 @@ def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mappi
     with lock:
         engine.records.mark(record, CREATED)
         events.emit_container(engine, record, "create")
-    return Container(engine, record)
+    return Container(engine, record, _warnings(options))
+
+
+def _warnings(options: Options) -> list[str]:
+    """What a container will not have that was asked for, as this machine does not let this user."""
+    from ringfence.linux import namespaces
+
+    if namespaces.privileged():
+        return []
+    from ringfence.engine import spec_host, spec_resources
+    from ringfence.linux import cgroups
+
+    wanted = spec_resources.limits(options, spec_host.block_devices(options))
+    parts = ", ".join(cgroups.unenforceable(wanted, cgroups.usable()))
+    return [f"limits of {parts} are not applied: this user has no part of cgroup v2 that has them"] if parts else []
 
 
 def reserve(engine: Engine, image: str, command: Sequence[str] | None,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from ringfence.errors import Denied
+from ringfence.runtime import rootless
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.engine import Engine
@@ -11,12 +14,12 @@ if TYPE_CHECKING:
 
 def data_directory() -> str:
     """What must last. Without root it is XDG's default; the environment's word is the command line's business."""
-    return "/var/lib/ringfence" if os.geteuid() == 0 else os.path.join(home(), ".local/share/ringfence")
+    return "/var/lib/ringfence" if rootless.user() == 0 else os.path.join(home(), ".local/share/ringfence")
 
 
 def state_directory() -> str:
     """What a reboot may forget."""
-    return "/run/ringfence" if os.geteuid() == 0 else f"/run/user/{os.geteuid()}/ringfence"
+    return "/run/ringfence" if rootless.user() == 0 else rootless.runtime_directory("ringfence")
 
 
 def bundle(engine: Engine, id: str) -> str:
@@ -48,7 +51,11 @@ def events_file(engine: Engine) -> str:
 
 
 def home() -> str:
-    """This user's."""
+    """This user's, also in the user namespace that was made for it."""
+    uid = rootless.user()
     import pwd
 
-    return pwd.getpwuid(os.geteuid()).pw_dir
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        raise Denied(f"uid {uid} has no home directory in /etc/passwd", hint="give the data directory") from None

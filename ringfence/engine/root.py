@@ -40,7 +40,8 @@ def base(engine: Engine, record: ContainerRecord) -> Root | None:
     snapshots = engine.snapshots
     if not record.parent:
         return None
-    return _stack([snapshots.layer_path(record.parent)] if snapshots.driver == "copy" else snapshots.lowers(record.id))
+    copied = snapshots.driver == "copy"
+    return _stack(engine, [snapshots.layer_path(record.parent)] if copied else snapshots.lowers(record.id))
 
 
 def of_layers(engine: Engine, image: Layered) -> Root | None:
@@ -50,7 +51,7 @@ def of_layers(engine: Engine, image: Layered) -> Root | None:
     if not unpack(image, engine.content, engine.snapshots):
         return None
     chain_ids = image.chain_ids[-1:] if engine.snapshots.driver == "copy" else image.chain_ids[::-1]
-    return _stack([engine.snapshots.layer_path(chain_id) for chain_id in chain_ids])
+    return _stack(engine, [engine.snapshots.layer_path(chain_id) for chain_id in chain_ids])
 
 
 def written(engine: Engine, record: ContainerRecord) -> FileDescriptor:
@@ -71,7 +72,7 @@ def written(engine: Engine, record: ContainerRecord) -> FileDescriptor:
 def stored(engine: Engine, record: ContainerRecord) -> View:
     """The tree with the container's writes, without its volumes; its owners are those inside the container."""
     with written(engine, record) as upper:
-        return _stack([upper.path, *engine.snapshots.lowers(record.id)])
+        return _stack(engine, [upper.path, *engine.snapshots.lowers(record.id)])
 
 
 def live(engine: Engine, record: ContainerRecord, status: Status) -> View:
@@ -145,10 +146,11 @@ def user(engine: Engine, record: ContainerRecord, name: str, groups: Sequence[st
     return _USERS[key]
 
 
-def _stack(directories: Sequence[str]) -> View:
+def _stack(engine: Engine, directories: Sequence[str]) -> View:
     """Directories as one read-only tree, the topmost first."""
     from ringfence.linux.mounts import Mount, attach_nowhere
 
     if len(directories) == 1:
         return View(directories[0])
-    return View(attach_nowhere(Mount("overlay", "overlay", [f"lowerdir={':'.join(directories)}"])))
+    options = ["userxattr"] if engine.snapshots.whiteouts == "userxattr" else []
+    return View(attach_nowhere(Mount("overlay", "overlay", [f"lowerdir={':'.join(directories)}", *options])))

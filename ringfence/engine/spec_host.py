@@ -43,11 +43,13 @@ class HostFacts:
     for --privileged. `pids`: for each of network, pid, ipc that is `container:NAME`, the pid of that container's
     process. `blocks`: (major, minor) by path, of the devices that --device-read-bps and its siblings name. `uids`,
     `gids`: (container id, host id, size) of --userns auto. `bounding`: the capabilities that this
-    process may hand on, as a mask. `thermal`: paths that docker masks on machines that have them.
+    process may hand on, as a mask. `thermal`: paths that docker masks on machines that have them. `rootless`: we are
+    not root of the machine; `single`: not even of other ids than our own. `mqueue`: /dev/mqueue can be had, as a file
+    system of the container's own or as the host's.
     """
 
-    __slots__ = ("blocks", "bounding", "bundle", "devices", "gids", "hostname", "kernel", "machine", "mounts", "pids",
-                 "rootless", "thermal", "uids", "user")  # fmt: skip
+    __slots__ = ("blocks", "bounding", "bundle", "devices", "gids", "hostname", "kernel", "machine", "mounts", "mqueue",
+                 "pids", "rootless", "single", "thermal", "uids", "user")  # fmt: skip
 
     def __init__(
         self,
@@ -66,6 +68,8 @@ class HostFacts:
         bounding: int = (1 << 41) - 1,
         thermal: Sequence[str] = (),
         rootless: bool = False,
+        single: bool = False,
+        mqueue: bool = True,
     ) -> None:
         self.bundle = bundle
         self.user = user or User()
@@ -81,6 +85,8 @@ class HostFacts:
         self.bounding = bounding
         self.thermal = thermal
         self.rootless = rootless
+        self.single = single
+        self.mqueue = mqueue
 
 
 def gather(
@@ -94,7 +100,8 @@ def gather(
     gids: Sequence[IdMap] = (),
 ) -> HostFacts:
     """The facts of this machine for these options. InvalidInput for a --device that is not one."""
-    from ringfence.linux import capabilities
+    from ringfence.linux import capabilities, namespaces
+    from ringfence.runtime.create import groups_settable
 
     system = os.uname()
     return HostFacts(
@@ -111,7 +118,9 @@ def gather(
         kernel=kernel_version(system.release),
         bounding=capabilities.of()["bounding"],
         thermal=_thermal_paths(),
-        rootless=os.geteuid() != 0,
+        rootless=not namespaces.privileged(),
+        single=not groups_settable(),
+        mqueue=options.ipc != "host" or os.path.isdir("/dev/mqueue"),
     )
 
 

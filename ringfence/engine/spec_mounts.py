@@ -35,6 +35,13 @@ CGROUP_WRITABLE = {**CGROUP, "options": _GUARDED}
 MADE = ("/dev", "/proc", "/sys", *(f"/etc/{name}" for name in ETC_FILES))
 """Mount points that every container has, whether its image does or not: making them is no change of the container's."""
 
+# Who is not root of the machine may not mount what shows the machine's own namespaces, and gets what is mounted there.
+OF_HOST = {
+    "pid": (PROC, ["rbind", "rprivate", *_GUARDED]),
+    "network": (SYS, ["rbind", "rprivate", "rro", *_GUARDED]),
+    "ipc": (MQUEUE, ["bind", "rprivate", *_GUARDED]),
+}
+
 MASKED = ["/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
           "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
           "/sys/devices/virtual/powercap"]  # fmt: skip
@@ -53,9 +60,12 @@ def mounts(options: Options, host: HostFacts) -> list[dict[str, Any]]:
 
 def _defaults(options: Options, host: HostFacts) -> list[dict[str, Any]]:
     writable = options.privileged and not options.read_only
-    found: list[dict[str, Any]] = [PROC, DEV, DEVPTS, SYS_WRITABLE if writable else SYS]
+    terminals = {**DEVPTS, "options": DEVPTS["options"][:-1]} if host.single else DEVPTS  # no id but ours: no group tty
+    found: list[dict[str, Any]] = [PROC, DEV, terminals, SYS_WRITABLE if writable else SYS]
     found.append(CGROUP_WRITABLE if writable else CGROUP)
     found.append(MQUEUE)
+    if host.rootless:
+        found = [_of_host(mount, options) for mount in found if mount is not MQUEUE or host.mqueue]
     if container_of(options.ipc):
         found.append(_shared_shm(f"/proc/{host.pids['ipc']}/root/dev/shm"))
     elif options.ipc == "host":
@@ -64,6 +74,13 @@ def _defaults(options: Options, host: HostFacts) -> list[dict[str, Any]]:
         found.append({"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
                       "options": [*_GUARDED, "mode=1777", f"size={options.shm_size}"]})  # fmt: skip
     return found
+
+
+def _of_host(mount: dict[str, Any], options: Options) -> dict[str, Any]:
+    for namespace, (one, flags) in OF_HOST.items():
+        if getattr(options, namespace) == "host" and mount["destination"] == one["destination"]:
+            return {**mount, "type": "bind", "source": mount["destination"], "options": flags}
+    return mount
 
 
 def _shared_shm(source: str) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def host_name(id: str, options: Options, host: HostFacts) -> str:
 def sysctls(options: Options, host: HostFacts) -> dict[str, str]:
     """Docker's two (any user may ping and bind low ports in a network namespace of the container's own), then ours."""
     found: dict[str, str] = {}
-    if options.network != "host" and not container_of(options.network) and not host.rootless:
+    if options.network != "host" and not container_of(options.network):
         found["net.ipv4.ip_unprivileged_port_start"] = "0"
-        if not host.uids:  # the range must be mapped in the user namespace: ping_group_range, icmp(7)
+        if not host.uids and not host.rootless:  # the range must be mapped in the user namespace (icmp(7))
             found["net.ipv4.ping_group_range"] = "0 2147483647"
     found.update(options.sysctl)
     return found

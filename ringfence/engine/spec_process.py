@@ -75,13 +75,14 @@ def process(
         held["effective"] = held["permitted"] = bounding
     result: dict[str, Any] = {
         "terminal": options.tty,
-        "user": {"uid": host.user.uid, "gid": host.user.gid, "additionalGids": host.user.additional_gids},
+        "user": {"uid": host.user.uid, "gid": host.user.gid,
+                 "additionalGids": [] if host.single and not options.group_add else host.user.additional_gids},
         "args": list(argv),
         "env": environment(options, image_config, hostname),
         "cwd": cwd if cwd.startswith("/") else f"/{cwd}",
         "capabilities": held,
         "noNewPrivileges": bool(options.security_opt.get("no_new_privileges")),
-    }
+    }  # fmt: skip
     if options.ulimit:
         result["rlimits"] = options.ulimit
     if options.oom_score_adj is not None:

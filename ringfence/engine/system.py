@@ -21,7 +21,7 @@ API_VERSION = "1.50"
 def info(engine: Engine) -> dict[str, Any]:
     """See Engine.info."""
     from ringfence import __version__
-    from ringfence.linux import cgroups
+    from ringfence.linux import cgroups, namespaces
 
     words = [status.of(engine, record).word for record in repair.every(engine)]
     machine = os.uname()
@@ -47,7 +47,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "Name": machine.nodename,
         "RootDir": engine.root,
         "StateDir": engine.state,
-        "Rootless": os.geteuid() != 0,
+        "Rootless": not namespaces.privileged(),
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ringfence.errors import Failed
+from ringfence.errors import Failed, Unsupported
+from ringfence.linux import namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ FALLBACK = (1 << 30, 1 << 29)
 
 def allocate(records: Sequence[ContainerRecord], options: Options) -> tuple[Rows, Rows]:
     """The uid and gid rows (container id, host id, size) of a new container, disjoint from all `records`'."""
+    if not namespaces.privileged():
+        raise Unsupported("--userns auto: needs root, who alone may map the ids of mounts",
+                          hint="an ordinary user's containers are in a user namespace in any case")  # fmt: skip
     asked = options.userns
     size = asked["size"] or SIZE
     uids = _rows("/etc/subuid", size, [row for record in records for row in record.uids], asked["uid"])

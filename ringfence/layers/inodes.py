@@ -18,6 +18,10 @@ TYPE_OF = {
 }
 """Types of members by those of inodes; sockets have none in tar."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _OVERLAY = (b"trusted.overlay.", b"user.overlay.")
 """The union filesystem's own bookkeeping: never content, so no layer brings it along and none takes it away."""
 
@@ -75,10 +79,20 @@ def _read_xattrs(path: str) -> dict[bytes, bytes]:
     return {name: os.getxattr(path, name) for name in encoded if not name.startswith(_OVERLAY)}
 
 
+def give(target: int | str | bytes, member: Member, skipped: list[str], **place: Any) -> None:
+    """chown(2). An id that a user namespace does not map (EINVAL) is added to `skipped`: the file stays its maker's."""
+    try:
+        os.chown(target, member.uid, member.gid, **place)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        skipped.append(f"{member.name.decode(errors='backslashreplace')}: no id {member.uid}:{member.gid} here")
+
+
 def set_attributes(target: int | str, member: Member, skipped: list[str]) -> None:
     """Give owner, mode, extended attributes and times to what `target` is: an open file, or for an O_PATH descriptor
     its name below /proc/self/fd (where calls act on a link itself). What is not allowed here is added to `skipped`."""
-    os.chown(target, member.uid, member.gid)
+    give(target, member, skipped)
     if member.type != SYMLINK:
         os.chmod(target, member.mode)  # after chown, which clears setuid
     for name, value in member.xattrs.items():

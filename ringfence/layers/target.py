@@ -13,7 +13,7 @@ import os
 import stat
 
 from ringfence.layers.directories import Climber, Directory, open_below
-from ringfence.layers.inodes import is_whiteout, set_attributes
+from ringfence.layers.inodes import give, is_whiteout, set_attributes
 from ringfence.layers.lower import Lower
 from ringfence.layers.tar import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, FIFO, FILE, LINK, SYMLINK, Member
 from ringfence.linux.trees import remove_tree
@@ -181,7 +181,7 @@ class Target:
         if member.xattrs:
             self._set_by_handle(parent, name, member)
         else:
-            os.chown(name, member.uid, member.gid, dir_fd=parent.fd, follow_symlinks=False)
+            give(name, member, self.skipped, dir_fd=parent.fd, follow_symlinks=False)
             os.utime(name, ns=(member.atime, member.mtime), dir_fd=parent.fd, follow_symlinks=False)
 
     def _make_node(self, parent: Directory, name: bytes, member: Member) -> None:

@@ -55,6 +55,7 @@ KINDS = {
     )
 }
 _BY_FLAG = {kind.flag: kind for kind in KINDS.values()}
+_INITIAL_USER = 0xEFFFFFFD  # PROC_USER_INIT_INO of linux/proc_ns.h: the same on every machine
 _NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
 
 
@@ -79,6 +80,11 @@ def of(pid: int | str) -> dict[str, int]:
         if kind.file in present:
             inodes[kind.name] = inode(pid, kind.name)
     return inodes
+
+
+def privileged() -> bool:
+    """Whether we are root of the initial user namespace, whom the kernel asks for what concerns the whole machine."""
+    return os.geteuid() == 0 and inode("self", "user") == _INITIAL_USER
 
 
 def same_as_host(pid: int) -> dict[str, bool]:

@@ -113,6 +113,10 @@ class CommandRuntime:
         if signal == signals.SIGKILL and self._frozen(record):
             self._thaw(record)  # as it must die
 
+    def can_pause(self, id: str) -> bool:
+        """See `Runtime.can_pause`; the runtime itself says so, when it is asked."""
+        return True
+
     def pause(self, id: str) -> None:
         """See `Runtime.pause`."""
         record = self._record(id)

@@ -46,8 +46,9 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
         start = plan.slot("start socket")
         plan.runtime("LISTEN", start, f"{facts.state}/{START_SOCKET}", reason="`start` will knock here")
     compile_process.monitor(plan, facts)
-    compile_namespaces.clone(plan, spec, joins, cgroup_slot)
-    plan.runtime("RECORD", f"{facts.state}/{PID_FILE}", reason="from here on a later command can find the process")
+    compile_namespaces.clone(plan, spec, joins, cgroup_slot, facts)
+    record = f"{facts.state}/{PID_FILE}"
+    plan.runtime("RECORD", record, reason="from here on a later command can find the process")
 
     compile_process.before_namespaces(plan, process)
     compile_cgroups.join(plan, facts)
@@ -55,7 +56,9 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
         from ringfence.runtime import compile_resctrl
 
         compile_resctrl.join(plan, spec, facts)
-    compile_namespaces.enter(plan, spec, joins)
+    compile_namespaces.enter(plan, spec, joins, facts)
+    if any(operation.name == "FORK" for operation in plan.operations):
+        plan.runtime("RECORD", record, reason="the first process is the one that was forked")
     compile_namespaces.devices(plan, facts)
     labels = compile_process.open_labels(plan, process, facts)
     compile_root.attach(plan, spec, facts, root_slot)
@@ -66,7 +69,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_root.pivot(plan, spec, process, facts)
     compile_process.machine(plan, spec)
     compile_process.attributes(plan, process, facts)
-    compile_process.identity(plan, process)
+    compile_process.identity(plan, process, facts)
     if process:
         plan.container(
             "RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the container's environment"
@@ -92,18 +95,18 @@ def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
     joins = compile_namespaces.open_running(plan, facts)
     compile_process.monitor(plan, facts)
     compile_process.affinity(plan.runtime, process, "initial")
-    compile_namespaces.clone_into(plan, joins, cgroup_slot)
+    compile_namespaces.clone_into(plan, joins, cgroup_slot, facts)
     if facts.state:
         plan.runtime("RECORD", facts.state, reason="the process id of this exec session")
     compile_process.before_namespaces(plan, process)
     compile_cgroups.join(plan, facts)
     compile_process.affinity(plan.container, process, "final")
     labels = compile_process.open_labels(plan, process, facts)
-    compile_namespaces.enter_running(plan, joins)
+    compile_namespaces.enter_running(plan, joins, facts)
     compile_mounts.console(plan, process, _window(facts), bind=False)
     compile_process.attributes(plan, process, facts)
     plan.container("CWD", process["cwd"], 0, reason="process.cwd")
-    compile_process.identity(plan, process)
+    compile_process.identity(plan, process, facts)
     plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the process's environment")
     compile_process.confine(plan, process, facts, labels)
     compile_process.execute(plan, {}, process)

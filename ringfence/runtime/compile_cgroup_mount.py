@@ -32,7 +32,7 @@ def mount_cgroups(
     from `sources`. Without cgroups of its own it gets an empty, read-only directory (CVE-2023-25809).
     """
     attribute = attributes(options.flags_set) | _COMMON
-    if facts.driver is None or (_shares_namespace(spec) and not facts.cgroup):
+    if facts.driver is None or not facts.cgroup:
         empty = ["nr_inodes=1", "mode=0555"]
         plan.container(
             "MOUNT", "tmpfs", "tmpfs", destination, empty, attribute | MountAttr.RDONLY, 0, 0, reason=reason

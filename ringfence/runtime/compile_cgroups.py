@@ -6,6 +6,7 @@ places it into the v2 tree at birth; writing another's pid costs 7 to 10 ms on a
 
 from __future__ import annotations
 
+from ringfence.linux.cgroups import unenforceable
 from ringfence.runtime.compile_namespaces import host_id, requested
 
 TYPE_CHECKING = False
@@ -34,7 +35,9 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
     driver = facts.driver
     if driver is None or not facts.cgroup:
         return -1
-    resources = (spec.get("linux") or {}).get("resources") or {}
+    resources = dict((spec.get("linux") or {}).get("resources") or {})
+    for part in [*unenforceable(resources, driver), "devices"] if facts.rootless else ():
+        resources.pop(part, None)  # the caller was told; without privilege no device can be made anyway
     for directory in driver.directories(facts.cgroup):
         own = directory.endswith(facts.cgroup) and not facts.found_cgroup
         reason = "the container's own cgroup, removed with it" if own else "a cgroup above it, which others may share"

@@ -80,11 +80,13 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
             sources[f"mounts[{number}]"] = _clone(plan, spec, facts, number, mount, options)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             sources |= open_cgroups(plan, spec, facts, options, f"mounts[{number}]")
-    if "user" in requested(spec):
-        for path, major, minor in _all_devices(spec):
+    if facts.rootless or "user" in requested(spec):
+        for path, kind, major, minor in _all_devices(spec):
+            if kind == "p":
+                continue
             slot = sources[path] = plan.slot(path)
             device = os.makedev(major, minor)
-            plan.runtime("BIND", slot, path, 0, device, reason="a user namespace may not make devices")
+            plan.runtime("BIND", slot, path, 0, device, reason="nobody may make devices in a user namespace")
     return sources
 
 
@@ -222,12 +224,16 @@ def _own_dev(spec: dict[str, Any]) -> bool:
     return True
 
 
-def _all_devices(spec: dict[str, Any]) -> list[tuple[str, int, int]]:
+def _all_devices(spec: dict[str, Any]) -> list[tuple[str, str, int, int]]:
+    """Path, type and numbers."""
     listed = (spec.get("linux") or {}).get("devices") or []
-    found = {device["path"]: (device["path"], device.get("major", 0), device.get("minor", 0)) for device in listed}
+    found = {
+        device["path"]: (device["path"], device.get("type", "c"), device.get("major", 0), device.get("minor", 0))
+        for device in listed
+    }
     if _own_dev(spec):
         for path, (major, minor) in DEFAULT_DEVICES.items():
-            found.setdefault(path, (path, major, minor))
+            found.setdefault(path, (path, "c", major, minor))
     return list(found.values())
 
 
@@ -237,7 +243,7 @@ def devices(
     """Device nodes (bound from the host in a user namespace), the usual links, and the terminal."""
     listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
     own_dev = _own_dev(spec)
-    for path, major, minor in _all_devices(spec):
+    for path, _kind, major, minor in _all_devices(spec):
         if path in sources:
             plan.container("ATTACH", sources[path], 0, path, reason="a device of the host")
             continue

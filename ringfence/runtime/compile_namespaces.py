@@ -54,23 +54,32 @@ def open_namespaces(plan: Plan, spec: dict[str, Any], joins: Joins) -> Joins:
     return joins
 
 
-def clone(plan: Plan, spec: dict[str, Any], joins: Joins, cgroup_slot: int) -> None:
-    """The first process, in its new namespaces; its id mapping is written by the runtime actor."""
+def clone(plan: Plan, spec: dict[str, Any], joins: Joins, cgroup_slot: int, facts: Facts) -> None:
+    """The first process, in its new namespaces; its id mapping is written by the runtime actor.
+
+    A pid or time namespace is for children: the runtime actor enters it for the moment of the clone, and returns. Who
+    is not root of the machine could not return, and so `enter` does it in the container actor.
+    """
     linux = spec.get("linux") or {}
     flags = _new(spec, joins) if "user" not in joins else 0
-    time = requested(spec).get("time")
-    if time == "":
-        flags |= _TIME
-    offsets = "".join(
-        f"{clock} {offset.get('secs', 0)} {offset.get('nanosecs', 0)}\n"
-        for clock, offset in (linux.get("timeOffsets") or {}).items()
-    )
-    plan.runtime(
-        "CLONE", flags, cgroup_slot, joins.get("pid", -1), joins.get("time", -1), offsets, reason="linux.namespaces"
-    )
+    if facts.rootless:
+        plan.runtime("CLONE", flags, cgroup_slot, -1, -1, "", reason="linux.namespaces")
+    else:
+        time = requested(spec).get("time")
+        for_children = joins.get("pid", -1), joins.get("time", -1), _offsets(spec)
+        plan.runtime("CLONE", flags | (_TIME if time == "" else 0), cgroup_slot, *for_children,
+                     reason="linux.namespaces")  # fmt: skip
     if flags & _USER:
         uids, gids = linux.get("uidMappings") or [], linux.get("gidMappings") or []
         plan.runtime("MAPS", id_map(uids), id_map(gids), 0, reason="linux.uidMappings and linux.gidMappings")
+
+
+def _offsets(spec: dict[str, Any]) -> str:
+    """The text of /proc/PID/timens_offsets (time_namespaces(7))."""
+    return "".join(
+        f"{clock} {offset.get('secs', 0)} {offset.get('nanosecs', 0)}\n"
+        for clock, offset in ((spec.get("linux") or {}).get("timeOffsets") or {}).items()
+    )
 
 
 def id_map(mappings: list[dict[str, int]]) -> str:
@@ -94,9 +103,11 @@ def _new(spec: dict[str, Any], joins: Joins) -> int:
     return flags
 
 
-def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
+def enter(plan: Plan, spec: dict[str, Any], joins: Joins, facts: Facts) -> None:
     """Join and make what clone could not: joined ones first, the cgroup namespace after the cgroups."""
     kinds = requested(spec)
+    if facts.rootless:
+        _enter_for_children(plan, spec, joins)
     for kind, slot in joins.items():
         if kind not in ("pid", "time", "user"):
             plan.container("JOIN", slot, int(KINDS[kind].flag), kind, reason="linux.namespaces")
@@ -115,6 +126,20 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
     plan.container(
         "PROPAGATION", "/", int(MountFlag.REC | MountFlag.SLAVE), reason="nothing mounted here reaches the host"
     )
+
+
+def _enter_for_children(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
+    """The pid and time namespaces, when the container actor does it (see `clone`)."""
+    for kind in ("pid", "time"):
+        if kind in joins:
+            plan.container("JOIN", joins[kind], int(KINDS[kind].flag), kind, reason="linux.namespaces")
+    new_time = requested(spec).get("time") == ""
+    if new_time:
+        plan.container("UNSHARE", _TIME, reason="linux.namespaces")
+        if _offsets(spec):
+            plan.container("WRITE", "/proc/self/timens_offsets", _offsets(spec).encode(), 0, reason="linux.timeOffsets")
+    if new_time or not joins.keys().isdisjoint(("pid", "time")):
+        plan.container("FORK", reason="they begin with the next child")
 
 
 def devices(plan: Plan, facts: Facts) -> None:
@@ -145,13 +170,16 @@ def open_running(plan: Plan, facts: Facts) -> Joins:
     return joins
 
 
-def clone_into(plan: Plan, joins: Joins, cgroup_slot: int) -> None:
-    """A process that is born in the container's pid and time namespaces."""
-    plan.runtime("CLONE", 0, cgroup_slot, joins.get("pid", -1), joins.get("time", -1), "", reason="the new process")
+def clone_into(plan: Plan, joins: Joins, cgroup_slot: int, facts: Facts) -> None:
+    """A process that is born in the container's pid and time namespaces; see `clone`."""
+    born = {} if facts.rootless else joins
+    plan.runtime("CLONE", 0, cgroup_slot, born.get("pid", -1), born.get("time", -1), "", reason="the new process")
 
 
-def enter_running(plan: Plan, joins: Joins) -> None:
+def enter_running(plan: Plan, joins: Joins, facts: Facts) -> None:
     """Join the rest; the user namespace last, since with it the privilege to join others goes."""
+    if facts.rootless:
+        _enter_for_children(plan, {}, joins)
     for kind in ("cgroup", "ipc", "uts", "network", "mount", "user"):
         if kind in joins:
             plan.container("JOIN", joins[kind], int(KINDS[kind].flag), kind, reason="a namespace of the container")

@@ -53,6 +53,7 @@ MEMORY_MODES = {"MPOL_DEFAULT": 0, "MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_IN
 MEMORY_FLAGS = {"MPOL_F_STATIC_NODES": 1 << 15, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_NUMA_BALANCING": 1 << 13}
 INIT_ANNOTATION = "org.ringfence.init"
 DEFAULT_UMASK = 0o022
+SUBORDINATE = "give this user lines in /etc/subuid and /etc/subgid"
 
 
 def monitor(plan: Plan, facts: Facts) -> None:
@@ -149,14 +150,19 @@ def machine(plan: Plan, spec: dict[str, Any]) -> None:
         plan.container("MEMPOLICY", mode, nodes, reason="linux.memoryPolicy")
 
 
-def identity(plan: Plan, process: dict[str, Any]) -> None:
-    """User, groups and the bounding set; the capabilities themselves stay until the program is found."""
+def identity(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
+    """User, groups and the bounding set; the capabilities themselves stay until the program is found.
+
+    Where a user maps its own id alone, the kernel lets nobody change supplementary groups (user_namespaces(7)).
+    """
     user = process.get("user") or {}
+    if user.get("additionalGids") and not facts.groups:
+        raise InvalidInput("process.user.additionalGids: cannot be set without subordinate ids", hint=SUBORDINATE)
     bounding = mask(process, "bounding")
     plan.container("BOUNDING", bounding, reason="process.capabilities.bounding")
     groups = b"".join(gid.to_bytes(4, "little") for gid in user.get("additionalGids") or [])
     identity = user.get("uid", 0), user.get("gid", 0)
-    plan.container("USER", *identity, groups, 1, reason="process.user")
+    plan.container("USER", *identity, groups, facts.groups, reason="process.user")
 
 
 def mask(process: dict[str, Any], kind: str) -> int:

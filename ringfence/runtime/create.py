@@ -7,7 +7,7 @@ import time
 
 from ringfence import json
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
-from ringfence.linux import cgroups, processes, signals
+from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime import compile_hooks, hooks, state
 from ringfence.runtime.compile import compile_container
@@ -115,7 +115,7 @@ def require_unused(facts: Facts) -> None:
         raise Conflict(f"linux.cgroupsPath: {cgroup} has processes in it", hint="give the container one of its own")
     if driver.frozen(cgroup):
         raise Conflict(f"linux.cgroupsPath: {cgroup} is frozen", hint="thaw it, or give the container one of its own")
-    facts.found_cgroup = not cgroup.startswith(_OURS)
+    facts.found_cgroup = not cgroup.removeprefix(driver.base or "").startswith(_OURS)
 
 
 def _execute(
@@ -168,26 +168,35 @@ def cgroup_path(spec: dict[str, Any], id: str) -> str:
 
 def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int) -> Facts:
     filter, flags = seccomp(root, launch.spec)
-    driver = cgroups.driver(cgroups.layout())
+    driver = cgroups.usable()
     return Facts(
         id=launch.id,
         bundle=os.path.abspath(launch.bundle),
         state=directory,
         driver=driver,
-        cgroup=cgroup_path(launch.spec, launch.id),
+        cgroup="" if driver.base is None else driver.base + cgroup_path(launch.spec, launch.id),
         seccomp=filter,
         seccomp_flags=flags,
         root=launch.root,
         volatile=launch.volatile,
         monitoring=launch.monitoring,
         wait=wait,
-        rootless=os.geteuid() != 0,
+        rootless=not namespaces.privileged(),
+        groups=groups_settable(),
         preserve=preserve,
         delegate=_delegated(driver),
         hide=_kernel_mounts() if launch.no_pivot else None,
         keyring=launch.keyring,
         **rare(launch.spec, launch.spec.get("process") or {}, launch.id),
     )
+
+
+def groups_settable() -> bool:
+    """Whether processes of our user namespace may set supplementary groups (user_namespaces(7))."""
+    if namespaces.privileged():
+        return True
+    with open("/proc/self/setgroups") as file:
+        return file.read() != "deny\n"
 
 
 def rare(spec: dict[str, Any], process: dict[str, Any], id: str) -> dict[str, Any]:
@@ -202,7 +211,8 @@ def rare(spec: dict[str, Any], process: dict[str, Any], id: str) -> dict[str, An
 
 
 def _delegated(driver: CgroupDriver) -> list[str]:
-    if driver.kind != "v2" or os.geteuid():  # delegation is unsafe in v1; an ordinary user owns its cgroup already
+    # Delegation is unsafe in v1; an ordinary user owns its cgroup already.
+    if driver.kind != "v2" or not namespaces.privileged():
         return []
     from ringfence.linux.cgroups import delegation
 

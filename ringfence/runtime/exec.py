@@ -8,7 +8,7 @@ from ringfence.errors import Conflict, Failed
 from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime.compile import compile_exec
-from ringfence.runtime.create import rare, seccomp
+from ringfence.runtime.create import groups_settable, rare, seccomp
 from ringfence.runtime.execute import execute
 from ringfence.runtime.facts import Facts
 from ringfence.runtime.state import RUNNING
@@ -48,13 +48,15 @@ def exec(
     except FileNotFoundError:
         raise _ended(record) from None
     try:
-        driver = cgroups.driver(cgroups.layout())
+        driver = cgroups.usable()
         facts = Facts(
             id=record.id,
             bundle=str(record.document["bundle"]),
             state="",
             driver=driver,
-            cgroup=driver.entrance(record.cgroup, record.pid) if record.cgroup else "",
+            cgroup=driver.entrance(record.cgroup, record.pid) if driver is not None and record.cgroup else "",
+            rootless=not namespaces.privileged(),
+            groups=groups_settable(),
             seccomp=filter,
             seccomp_flags=flags,
             monitoring=monitoring,

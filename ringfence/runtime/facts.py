@@ -19,11 +19,11 @@ class Facts:
     id, bundle (absolute), state (the container's state directory): strings. `driver` and `cgroup`: its confinement, ""
     means no cgroup. `seccomp`: the compiled filter, or None. `root`: mounts of the root filesystem, or empty for the
     spec's root.path. `wait`: stop before the program until `start`. `rootless`: no privilege in the initial user
-    namespace. `keyring`: see Launch. For an exec: `namespaces`, (kind, path) of what is to be joined, and `subgroups`,
-    controller → path of an existing cgroup below the container's ("" is every controller). `found_cgroup`: the cgroup
-    was there before, made by somebody else. `delegate`: the files that belong to a cgroup's owner (cgroups(7)). `hide`:
-    to change the root without pivot_root, the host's mount points that must go; None: with pivot_root. For the others
-    see rare_facts.py.
+    namespace. `groups`: supplementary groups may be set. `keyring`: see Launch. For an exec: `namespaces`, (kind, path)
+    of what is to be joined, and `subgroups`, controller → path of an existing cgroup below the container's ("" is every
+    controller). `found_cgroup`: the cgroup was there before, made by somebody else. `delegate`: the files that belong
+    to a cgroup's owner (cgroups(7)). `hide`: to change the root without pivot_root, the host's mount points that must
+    go; None: with pivot_root. For the others see rare_facts.py.
     """
 
     __slots__ = (
@@ -32,6 +32,7 @@ class Facts:
         "delegate",
         "driver",
         "found_cgroup",
+        "groups",
         "hide",
         "id",
         "keyring",
@@ -66,6 +67,7 @@ class Facts:
         monitoring: Monitoring | None = None,
         wait: bool = False,
         rootless: bool = False,
+        groups: bool = True,
         preserve: int = 0,
         keyring: bool = True,
         namespaces: Sequence[tuple[str, str]] = (),
@@ -89,6 +91,7 @@ class Facts:
         self.monitoring = monitoring
         self.wait = wait
         self.rootless = rootless
+        self.groups = groups
         self.preserve = preserve
         self.keyring = keyring
         self.namespaces = list(namespaces)

@@ -36,9 +36,15 @@ def copy(path: str) -> None:
     os.chmod(path, 0o755)
 
 
-def _open(second: str) -> int:
+def path() -> str:
+    """Its file, for what stays outside of containers; Failed if it is missing."""
     if not os.access(_PATH, os.X_OK):
         raise Failed(f"the native helper {_PATH} is missing", hint="install the package again: pip compiles it")
+    return _PATH
+
+
+def _open(second: str) -> int:
+    path()
     try:
         return _overlay(second)
     except OSError:

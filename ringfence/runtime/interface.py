@@ -162,6 +162,9 @@ class Runtime(Protocol):
     def pause(self, id: str) -> None:
         """Freeze all processes; Conflict unless running."""
 
+    def can_pause(self, id: str) -> bool:
+        """Whether it has a cgroup that can be frozen: an ordinary user's may have none."""
+
     def resume(self, id: str) -> None:
         """Thaw; Conflict unless paused."""
 

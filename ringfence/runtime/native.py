@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.errors import NotFound
 from ringfence.linux import cgroups
-from ringfence.runtime import compile_hooks, create, delete, exec, hooks, kill, pause, state, update
+from ringfence.runtime import compile_hooks, create, delete, exec, hooks, kill, pause, ps, state, update
 from ringfence.runtime.interface import Launch, Monitoring, Started
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ class OciRuntime:
 
     def __init__(self, state_dir: str) -> None:
         self.root = f"{state_dir}/containers"
-        self.driver = cgroups.driver(cgroups.layout())
+        self.driver = cgroups.usable()
 
     def plan(self, launch: Launch) -> Plan:
         """The plan that `start` would execute."""
@@ -61,6 +61,10 @@ class OciRuntime:
         """See `Runtime.pause`."""
         pause.pause(self._record(id), self.driver)
 
+    def can_pause(self, id: str) -> bool:
+        """See `Runtime.can_pause`."""
+        return bool(self._record(id).cgroup)
+
     def resume(self, id: str) -> None:
         """See `Runtime.resume`."""
         pause.resume(self._record(id), self.driver)
@@ -71,12 +75,12 @@ class OciRuntime:
 
     def processes(self, id: str) -> list[int]:
         """See `Runtime.processes`."""
-        record = self._record(id)
-        return self.driver.processes(record.cgroup) if self.driver.exists(record.cgroup) else []
+        return ps.processes_of(self._record(id), self.driver)
 
     def stats(self, id: str) -> dict[str, Any]:
         """See `Runtime.stats`."""
-        return self.driver.stats(self._record(id).cgroup)
+        record = self._record(id)
+        return self.driver.stats(record.cgroup) if record.cgroup else {}
 
     def delete(self, id: str, *, force: bool = False) -> None:
         """See `Runtime.delete`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from ringfence.errors import Failed
+from ringfence.errors import Failed, Unsupported
+from ringfence.runtime.pause import DELEGATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _REFUSALS = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOENT)
 def update(record: State, driver: CgroupDriver, resources: dict[str, Any]) -> None:
     """Write the limits. Conflict if it is stopped, InvalidInput names a wrong field, Failed what the kernel refused."""
     record.require("update")
+    if not record.cgroup:
+        raise Unsupported(f"container {record.id} has no limits to change: it has no cgroup", hint=DELEGATION)
     for setting in driver.settings(record.cgroup, resources):
         try:
             _write(setting.path, setting.value)

@@ -34,7 +34,7 @@ def see(engine: Engine, script: str, **options: Any) -> str:
         ({"tmpfs": "/t:size=64k,mode=700,exec"}, "stat -c %a /t; grep -o ' /t .*mode=700' /proc/mounts",
          "700 /t tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700"),
         ({"read_only": True, "tmpfs": "/run"}, "touch /x 2>/dev/null || echo no; touch /run/x && echo yes", "no yes"),
-        ({"add_host": ["db:10.0.0.1"]}, "grep db /etc/hosts", "10.0.0.1 db"),
+        ({"add_host": ["db:10.0.0.1"]}, "grep -w db /etc/hosts", "10.0.0.1 db"),
         ({"dns": ["9.9.9.9"], "dns_search": "."}, "cat /etc/resolv.conf", "nameserver 9.9.9.9"),
         ({"oom_score_adj": 321}, "cat /proc/self/oom_score_adj", "321"),
         ({"security_opt": "mask=/etc/passwd"}, "cat /etc/passwd", ""),

@@ -37,12 +37,22 @@ def driver(layout: Layout | None = None, *, own: bool = False) -> CgroupDriver:
 
 
 class CgroupDriver:
-    """See the module. What is computed needs no file to exist; present values count where there are some."""
+    """See the module. What is computed needs no file to exist; present values count where there are some.
+
+    `base` is the cgroup below which new ones are to be made: "" is the root, None means that none can be (rootless.py).
+    """
+
+    base: str | None = ""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._layout = places.layout
         self.kind = places.layout.kind
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """All controllers of all hierarchies."""
+        return frozenset([name for hierarchy in self._layout.hierarchies for name in hierarchy.controllers])
 
     # What a plan needs ------------------------------------------------------------------------------------------------
 
@@ -215,8 +225,8 @@ class CgroupDriver:
         return group.table(_OOM_FILES[version]).get("oom_kill", 0) if version else 0
 
     def exists(self, cgroup: str) -> bool:
-        """Whether it is there in any hierarchy."""
-        return any(os.path.isdir(group.path) for group in self._places.all(cgroup))
+        """Whether it is there in any hierarchy; "" is no container's."""
+        return bool(cgroup) and any(os.path.isdir(group.path) for group in self._places.all(cgroup))
 
     def remove(self, cgroup: str) -> None:
         """Remove it and all below it from every hierarchy; what is gone is fine. OSError EBUSY if a process stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringfence import json
 from ringfence.commandline import UsageError
 from ringfence.errors import Failed
+from ringfence.runtime.ps import processes_of
 from ringfence.runtime.ringrun.list import FORMAT, in_json
 from ringfence.runtime.ringrun.verb import MANY, Verb
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    record, driver = call.record(), call.driver()
-    pids = driver.processes(record.cgroup) if driver.exists(record.cgroup) else []
+    pids = processes_of(call.record(), call.driver())
     if in_json(call):
         print(json.dumps(pids))
         return 0

@@ -57,7 +57,7 @@ class Call:
         """The cgroup driver that the options ask for."""
         from ringfence.linux import cgroups
 
-        return cgroups.driver(cgroups.layout())
+        return cgroups.usable()
 
     def frozen(self, record: State) -> bool:
         """Whether the container's processes stand still."""
