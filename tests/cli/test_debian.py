@@ -1,4 +1,4 @@
-"""A real Debian root filesystem, imported: its package manager, its Python, and its shell for a person at a terminal."""
+"""A real Debian root filesystem, imported: its package manager, its Python, its shell for a person at a terminal."""
 
 from __future__ import annotations
 
