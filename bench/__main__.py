@@ -1,7 +1,7 @@
 """The bench: Ringfence beside whichever peers are installed, in one run; docs/benchmarks.md tells the method.
 
-Run as root in a set-up clone: `make bench`, or `.venv/bin/python -m bench --quick`. The exit status is 1 if a promise
-is broken.
+Run as root in a set-up clone: `make bench`, or `.venv/bin/python -m bench --quick`; `-m bench images` measures what is
+done with images alone. The exit status is 1 if a promise is broken.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from bench.candidates import EngineCommand, Host, ImageHost, Library, Runtime, p
 from bench.crowd import crowd
 from bench.density import density
 from bench.layers import Layers, unpacks
-from bench.material import LARGE, SMALL, Material
+from bench.material import LARGE, MIB, SMALL, Material
 from bench.measure import Timing
+from bench.pulls import pulls
 from bench.report import Promise, ratio
 from bench.starts import execs, starts
 from bench.workplace import enter_namespace, workplace
@@ -36,6 +37,7 @@ class Scale:
         self.build_rounds = 3 if quick else 15
         self.layers = 100_000_000 if quick else 500_000_000
         self.unpack_rounds = 3 if quick else 7
+        self.pull_rounds = 1 if quick else 5
         self.density = 5 if quick else 20
         self.image = 100_000_000 if quick else 1_000_000_000
         self.disk = 5_000_000_000 if quick else 24_000_000_000
@@ -44,13 +46,15 @@ class Scale:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure Ringfence beside its peers.")
     parser.add_argument("--quick", action="store_true", help="less than a minute, with fewer runs and a smaller image")
-    scale = Scale(quick=parser.parse_args().quick)
+    parser.add_argument("lane", nargs="?", choices=["all", "images"], default="all", help="all of it, or images alone")
+    given = parser.parse_args()
+    scale = Scale(quick=given.quick)
     enter_namespace()
     begin = time.monotonic()
     load, processors = os.getloadavg()[0], os.cpu_count()
     print(f"load average {load:.1f} on {processors} processors before the first run: the less, the truer", flush=True)
     with workplace(scale.disk) as (data, state):
-        kept = measure(scale, data, state)
+        kept = measure(scale, data, state) if given.lane == "all" else measure_images(scale, data, state)
     report.promises(kept)
     print(f"\n{time.monotonic() - begin:.0f} s")
     return int(any(promise.verdict == "FAIL" for promise in kept))
@@ -71,7 +75,7 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
             *measure_starts(scale, material, library, low_level, [ours, *others]),
             *measure_crowds(scale, library, low_level, [ours, *others]),
             *measure_density(scale, library, [ours, *others]),
-            *measure_unpacks(scale, data, state),
+            *measure_layers(scale, data, state),
             *measure_builds(scale, data, [ours, *others]),
         ]
     finally:
@@ -79,6 +83,16 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
             if engine.name == "docker":
                 for image in (SMALL, LARGE):
                     engine.discard(image)
+
+
+def measure_images(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    """What is done with images: none is started, but by the builds."""
+    material = Material(data / "material", 4 * MIB)
+    builders = [ringfence(data / "ringfence", state / "ringfence"), *peers(data, state)]
+    builders = [builder for builder in builders if builder.name != "docker"]
+    for builder in builders:
+        builder.load(material.archives[SMALL])
+    return [*measure_layers(scale, data, state), *measure_builds(scale, data, builders)]
 
 
 def measure_starts(
@@ -132,12 +146,25 @@ def measure_density(scale: Scale, library: Library, engines: list[EngineCommand]
     return promises
 
 
-def measure_unpacks(scale: Scale, data: Path, state: Path) -> list[Promise]:
+def measure_layers(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    layers = Layers(data / "layers", scale.layers)
     with Engine(str(data / "unpacked"), str(state / "unpacked")) as engine:
-        timings = unpacks(Layers(data / "layers", scale.layers), engine, scale.unpack_rounds)
-    report.timings(f"unpack of {scale.layers / 1e6:g} MB in seven layers", timings, "igzip -dc | tar x")
-    measured = _of(timings, "library unpack", "igzip -dc | tar x")
-    return [Promise("unpack / igzip -dc | tar x of all layers at once", measured, 2.0, "x")]
+        timings = unpacks(layers, engine, scale.unpack_rounds)
+    size = f"{scale.layers / 1e6:g} MB in seven layers"
+    report.timings(f"unpack of {size}", timings, "igzip -dc | tar x")
+    pulled = {one.name: one for one in pulls(layers, data, state, scale.pull_rounds)}
+    head = ["", "runs", "wall s", "CPU s", "memory MB"]
+    report.table(f"pull of {size}, from a registry on loopback", head, [one.row() for one in pulled.values()])
+    ours, podman, docker = (pulled.get(f"{name} pull") for name in ("ringfence", "podman", "docker"))
+    wall = ratio(ours.wall, docker.wall) if ours and docker else None
+    cpu = ratio(ours.cpu, podman.cpu) if ours and podman else None
+    unpacked = _of(timings, "library unpack", "igzip -dc | tar x")
+    return [
+        Promise("unpack / igzip -dc | tar x of all layers at once", unpacked, 2.0, "x"),
+        Promise("ringfence pull / docker pull", wall, 0.6, "x"),
+        Promise("ringfence pull / podman pull, CPU time", cpu, 0.4, "x"),
+        Promise("ringfence pull: most memory", ours.memory if ours else None, 150.0, "MB"),
+    ]
 
 
 def measure_builds(scale: Scale, data: Path, engines: list[EngineCommand]) -> list[Promise]:

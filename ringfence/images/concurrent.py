@@ -16,24 +16,31 @@ if TYPE_CHECKING:
     from ringfence.oci.digest import Source
 
 
+_MOST = 3  # layers at once: each may hold a window of 32 MiB (layers/compression.py)
+
+
 class Stopped(Conflict):
     """A layer below has failed, which is what the caller hears of."""
 
 
 class Concurrent:
-    """`work(number)` is called for each of `numbers`, ascending; it may `wait` for the one before."""
+    """`work(number)` is called for each of `numbers`, ascending; it may `wait` for the one before.
 
-    def __init__(self, numbers: range, work: Callable[[int], None]) -> None:
+    `stop` ends what the work waits for elsewhere, when it is interrupted.
+    """
+
+    def __init__(self, numbers: range, work: Callable[[int], None], stop: Callable[[], None] = lambda: None) -> None:
         self._numbers = iter(numbers)
         self._first = numbers.start
         self._work = work
+        self._stop = stop
         self._lock = threading.Lock()
         self._done = {number: threading.Event() for number in numbers}
         self._errors: dict[int, BaseException] = {}
 
     def run(self) -> None:
         """Return when all is done, or raise what the lowest that failed has raised; no thread is left."""
-        count = min(len(self._done), os.cpu_count() or 1)
+        count = min(len(self._done), os.cpu_count() or 1, _MOST)
         threads = [threading.Thread(target=self._take, name=f"layer thread {number}") for number in range(1, count)]
         for thread in threads:
             thread.start()
@@ -43,6 +50,7 @@ class Concurrent:
                 thread.join()
         except BaseException as error:  # an interruption, which reaches this thread alone
             self._errors.setdefault(-1, error)
+            self._stop()
             for thread in threads:
                 thread.join()
             raise
@@ -75,7 +83,10 @@ class Concurrent:
                 self._work(number)
             except BaseException as error:
                 self._errors[number] = error
-            self._done[number].set()
+                if not isinstance(error, Exception):
+                    raise  # an interruption: `run` ends the others
+            finally:
+                self._done[number].set()
 
 
 class _Checked:

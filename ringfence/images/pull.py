@@ -1,14 +1,15 @@
 """Pulling: from a reference to a recorded image, its layers unpacked while they arrive.
 
-The layers are downloaded several at once; each is applied as soon as the one below it is there, from the very bytes
-that come in, so that decompressing, verifying and unpacking take no time of their own. A snapshot is committed only
-when its blob is stored, and so right. What a kill leaves, blobs, parts of them and snapshots, the next pull uses.
+The layers are downloaded several at once, and several are applied at once from the very bytes that come in, so that
+decompressing, verifying and unpacking take no time of their own. A snapshot is committed only when its blob is stored,
+and so right. What a kill leaves, blobs, parts of them and snapshots, the next pull uses.
 """
 
 from __future__ import annotations
 
 from ringfence.errors import Corrupt, Denied, InvalidInput, NotFound, RingfenceError
-from ringfence.images.unpack import unpack_layer
+from ringfence.images.concurrent import Concurrent
+from ringfence.images.unpack import unpack_blob
 from ringfence.oci.image_spec import Descriptor, chain_ids, check_image, parse_image_config
 from ringfence.oci.platform import Platform, select
 from ringfence.oci.reference import Reference
@@ -138,32 +139,57 @@ def _fetch(store: ImageStore, snapshotter: Snapshotter, found: Found, config: di
 
     with Downloads(content, found.sources, list(missing.values()), report) as downloads:
         diff_ids = config["rootfs"]["diff_ids"]
-        parent = ""
-        for layer, diff_id, chain_id in zip(layers, diff_ids, chain_ids(diff_ids), strict=True):
-            _unpack(store, snapshotter, downloads, layer, diff_id, chain_id, parent)
-            if str(layer.digest) in missing:
-                tell({"status": "Pull complete", "id": short(layer.digest)})
-            parent = chain_id
+        image = _Arriving(layers, diff_ids)
+
+        def work(number: int) -> None:
+            _unpack(content, snapshotter, downloads, image, number, at_once if snapshotter.stacks else None)
+            if str(layers[number].digest) in missing:
+                tell({"status": "Pull complete", "id": short(layers[number].digest)})
+
+        at_once = Concurrent(range(len(layers)), work, downloads.stop)
+        try:
+            if snapshotter.stacks:
+                at_once.run()
+            else:
+                for number in range(len(layers)):
+                    work(number)
+        finally:
+            for number, size in image.sizes.items():
+                store.know_contents(str(layers[number].digest), diff_ids[number], size)
 
 
-def _unpack(store: ImageStore, snapshotter: Snapshotter, downloads: Downloads, layer: Descriptor, diff_id: str,
-            chain_id: str, parent: str) -> None:  # fmt: skip
+class _Arriving:
+    """What is known of an image before it is recorded. `sizes`: of the layers unpacked, without compression."""
+
+    __slots__ = ("chain_ids", "diff_ids", "layers", "sizes", "top")
+
+    def __init__(self, layers: list[Descriptor], diff_ids: list[str]) -> None:
+        self.layers = layers
+        self.diff_ids = diff_ids
+        self.chain_ids = chain_ids(diff_ids)
+        self.sizes: dict[int, int] = {}
+        self.top = self.chain_ids[-1] if self.chain_ids else ""
+
+
+def _unpack(content: ContentStore, snapshotter: Snapshotter, downloads: Downloads, image: _Arriving, number: int,
+            others: Concurrent | None) -> None:  # fmt: skip
     """Have one layer's blob and snapshot."""
-    content, digest = store.content, str(layer.digest)
+    digest, chain_id = str(image.layers[number].digest), image.chain_ids[number]
     arrival = downloads.arrivals.get(digest)
     with content.turn(chain_id):
         if not snapshotter.exists(chain_id):
-            if arrival is None or arrival.used:
+            if arrival is None or not arrival.take():
+                if arrival is not None:
+                    arrival.wait()
                 with content.open(digest) as file:
-                    size = unpack_layer(file, digest, diff_id, chain_id, parent, snapshotter)
+                    size = unpack_blob(file, image, number, snapshotter, others)
             else:
-                arrival.used = True
                 try:
-                    size = unpack_layer(arrival, digest, diff_id, chain_id, parent, snapshotter, whole=arrival.wait)
+                    size = unpack_blob(arrival, image, number, snapshotter, others, whole=arrival.wait)
                 except Corrupt:
                     arrival.wait()  # of a blob that is wrong this is told, rather than what was read in it
                     raise
-            store.know_contents(digest, diff_id, size)
+            image.sizes[number] = size
     if arrival is not None:
         arrival.wait()
 

@@ -59,17 +59,11 @@ def unpack(image: Layered, content: ContentStore, snapshotter: Snapshotter) -> s
 
 def _unpack_one(image: Layered, number: int, content: ContentStore, snapshotter: Snapshotter,
                 others: Concurrent | None = None) -> None:  # fmt: skip
-    layer, diff_id, chain_id = image.layers[number], image.diff_ids[number], image.chain_ids[number]
-    parent = image.chain_ids[number - 1] if number else ""
-    with content.turn(chain_id):
-        if snapshotter.exists(chain_id):
+    with content.turn(image.chain_ids[number]):
+        if snapshotter.exists(image.chain_ids[number]):
             return
-        with content.open(layer.digest) as file:
-            if others is None or not parent or snapshotter.exists(parent):
-                blob = others.stream(file, number) if others else file
-                unpack_layer(blob, layer.digest, diff_id, chain_id, parent, snapshotter)
-            else:
-                _unpack_early(others.stream(file, number), image, number, snapshotter, others)
+        with content.open(image.layers[number].digest) as file:
+            unpack_blob(file, image, number, snapshotter, others)
 
 
 def _unpack_at_once(image: Layered, content: ContentStore, snapshotter: Snapshotter, first: int) -> None:
@@ -81,50 +75,42 @@ def _unpack_at_once(image: Layered, content: ContentStore, snapshotter: Snapshot
     work.run()
 
 
-def _unpack_early(blob: Source, image: Layered, number: int, snapshotter: Snapshotter, others: Concurrent) -> None:
-    """Apply a layer while those below it are not all there; they are waited for when it asks for what they hold."""
-    from ringfence.layers.apply import apply
-    from ringfence.layers.compression import Decompressor
-
-    def lowers() -> list[str]:
-        others.wait(number - 1)
-        return [snapshotter.layer_path(chain_id) for chain_id in reversed(image.chain_ids[:number])]
-
-    key = PREFIX + os.urandom(8).hex()
-    snapshotter.prepare(key)
-    try:
-        result = apply(Decompressor(blob), snapshotter.upper(key), snapshotter.whiteouts, lowers)
-        _check(image.layers[number].digest, result.diff_id, image.diff_ids[number])
-        others.wait(number - 1)
-        snapshotter.adopt(key, image.chain_ids[number - 1], root=not result.lists_root)
-    except BaseException:
-        snapshotter.remove(key, missing_ok=True)
-        raise
-    _commit(snapshotter, key, image.chain_ids[number])
-
-
-def unpack_layer(
-    blob: Source, digest: str, diff_id: str, chain_id: str, parent: str, snapshotter: Snapshotter, *,
+def unpack_blob(
+    blob: Source, image: Layered, number: int, snapshotter: Snapshotter, others: Concurrent | None = None, *,
     whole: Callable[[], None] = lambda: None,
 ) -> int:  # fmt: skip
-    """Apply the bytes of one layer's blob to a new snapshot; returns how many they are without compression.
+    """Make the snapshot of one layer of the bytes of its blob; returns how many they are without compression.
 
-    `whole` returns, or raises, when all of the blob is known to be right: what follows the archive in it counts too.
+    `others` are the layers that are worked on at once: those below this one may not be there yet. `whole` returns, or
+    raises, when all of the blob is known to be right: what follows the archive in it counts too.
     """
     from ringfence.layers.apply import apply
     from ringfence.layers.compression import Decompressor
 
+    parent = image.chain_ids[number - 1] if number else ""
+    early = others is not None and parent != "" and not snapshotter.exists(parent)
+
+    def awaited() -> list[str]:
+        """What lies below, once it is there: it is asked for when the layer refers to it."""
+        assert others is not None
+        others.wait(number - 1)
+        return [snapshotter.layer_path(chain_id) for chain_id in reversed(image.chain_ids[:number])]
+
     key = PREFIX + os.urandom(8).hex()
-    snapshotter.prepare(key, parent)
+    snapshotter.prepare(key, "" if early else parent)
     try:
-        tree, lowers = snapshotter.upper(key), snapshotter.lowers(key)
-        result = apply(Decompressor(blob), tree, snapshotter.whiteouts, lowers)
+        stream = others.stream(blob, number) if others is not None else blob
+        lowers = awaited if early else snapshotter.lowers(key)
+        result = apply(Decompressor(stream), snapshotter.upper(key), snapshotter.whiteouts, lowers)
         whole()
-        _check(digest, result.diff_id, diff_id)
+        _check(image.layers[number].digest, result.diff_id, image.diff_ids[number])
+        if early:
+            awaited()
+            snapshotter.adopt(key, parent, root=not result.lists_root)
     except BaseException:
         snapshotter.remove(key, missing_ok=True)
         raise
-    _commit(snapshotter, key, chain_id)
+    _commit(snapshotter, key, image.chain_ids[number])
     return result.size
 
 

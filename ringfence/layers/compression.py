@@ -24,6 +24,8 @@ _MAGICS: tuple[tuple[bytes, Compression], ...] = (
     (b"\xfd7zXZ\0", "xz"),
 )
 _LONGEST_MAGIC = 6
+_LARGEST_WINDOW = 32 << 20
+"""Bytes of zstd's window, all held in memory: RFC 8878, 3.1.1.1.2, asks for 8 MiB, BuildKit's best level takes this."""
 
 
 def detect(start: bytes) -> Compression:
@@ -93,7 +95,8 @@ def _decoder(compression: Compression, source: Any) -> tuple[Readable, tuple[typ
         return file, (EOFError, gzip.BadGzipFile, igzip_lib.IsalError)  # type: ignore[return-value]  # stub: an instance
     if compression == "zstd":
         zstd = _zstd()
-        return zstd.ZstdFile(source, "rb"), (EOFError, zstd.ZstdError)
+        options = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW.bit_length() - 1}
+        return zstd.ZstdFile(source, "rb", options=options), (EOFError, zstd.ZstdError)
     if compression == "bzip2":
         import bz2
 

@@ -34,13 +34,17 @@ class Arrival:
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
-        self.used = False  # it can be followed once
+        self._free = threading.Lock()
         self._changed = threading.Condition()
         self._available = 0
         self._position = 0
         self._file: BinaryIO | None = None
         self._done = False
         self._error: BaseException | None = None
+
+    def take(self) -> bool:
+        """Whether the caller is the first who wants to follow it: one can."""
+        return self._free.acquire(blocking=False)
 
     def read(self, size: int, /) -> bytes:
         """Some bytes, once they are there; b"" at the end. What went wrong with the download is raised."""
@@ -76,8 +80,11 @@ class Arrival:
             self._changed.notify_all()
 
     def ended(self, error: BaseException | None = None) -> None:
+        """The first end counts."""
         with self._changed:
-            self._done, self._error = error is None, self._error or error
+            if self._done or self._error is not None:
+                return
+            self._done, self._error = error is None, error
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -112,9 +119,7 @@ class Downloads:
 
     def __exit__(self, kind: object, *_exception: object) -> None:
         if kind is not None:
-            self._failed = True
-            for source in self._sources:
-                source.session.transport.stop()
+            self.stop()
             for thread in self._threads:
                 thread.join(2.0)
         else:
@@ -122,6 +127,14 @@ class Downloads:
                 thread.join()
         for arrival in self.arrivals.values():
             arrival.close()
+
+    def stop(self) -> None:
+        """Let all that is on its way fail."""
+        self._failed = True
+        for source in self._sources:
+            source.session.transport.stop()
+        for arrival in self.arrivals.values():
+            arrival.ended(Unreachable("stopped"))
 
     def _work(self) -> None:
         while True:

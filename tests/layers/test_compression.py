@@ -125,3 +125,19 @@ def test_gzip_is_read_without_isal_too() -> None:
 
     assert result.stdout.decode().splitlines()[0] == "5000"
     assert result.stdout.decode().splitlines()[1].startswith("gzip stream: ")
+
+
+@pytest.mark.parametrize(("window", "read_to_its_end"), [(25, True), (26, False)])
+def test_a_zstd_window_that_would_fill_the_memory_is_refused(window: int, read_to_its_end: bool) -> None:
+    from ringfence.layers.compression import _zstd as zstd
+
+    options = {zstd().CompressionParameter.window_log: window, zstd().CompressionParameter.compression_level: 1}
+    # Without a size in its header a frame must be decoded with the window that it names (RFC 8878, 3.1.1.1.2).
+    writer = zstd().ZstdCompressor(options=options)
+    stream = Decompressor(io.BytesIO(writer.compress(CONTENT) + writer.flush()))
+
+    if read_to_its_end:
+        assert read(stream) == CONTENT
+    else:
+        with pytest.raises(Corrupt, match=r"^zstd stream: .*too much memory"):
+            read(stream)

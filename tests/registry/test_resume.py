@@ -11,7 +11,7 @@ import pytest
 
 from ringfence import Engine
 from tests.cli.driver import Command, eventually
-from tests.registry.servers import Made, Misbehaving, Request, digest_of
+from tests.registry.servers import PATIENCE, Made, Misbehaving, Request, digest_of
 
 SIZE = 600_000
 IMAGE = Made([{"one": os.urandom(SIZE)}, {"two": os.urandom(SIZE)}], how="none")
@@ -86,6 +86,30 @@ def test_ctrl_c_leaves_a_pull_to_go_on_from(command: Command, client: Engine) ->
         server.gate.set()
         command.ok("pull", "-q", name)
     assert server.sent - before < 1_000_000
+
+
+def test_ctrl_c_ends_what_waits_for_layers_that_do_not_come(command: Command) -> None:
+    """Each layer is waited for by another thread; only one of them hears of the interruption."""
+    image = Made([{f"file{number}": os.urandom(300_000)} for number in range(4)])
+    waiting = threading.Barrier(4)  # three layers come at once, and the test
+
+    class Stalled(Misbehaving):
+        def stall(self, request: Request) -> None:
+            if request.path.endswith(tuple(digest_of(layer) for layer in image.blobs)):
+                request.send(200, b"x", length=300_000)
+                request.wfile.flush()
+                waiting.wait(PATIENCE)
+                self.closing.wait(3 * PATIENCE)
+            else:
+                self.honestly(request)
+
+    with Stalled(image) as server:
+        server.answer = server.stall
+        pulling = command.start("pull", f"{server.host}/app:1")
+        waiting.wait(PATIENCE)
+        pulling.send_signal(signal.SIGINT)
+        pulling.communicate(timeout=PATIENCE)
+        assert pulling.returncode == 130
 
 
 def test_bytes_that_were_damaged_meanwhile_are_fetched_anew(command: Command, client: Engine) -> None:
