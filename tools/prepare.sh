@@ -21,8 +21,6 @@ for name in cc gcc clang tcc; do
     compiler=${compiler:-$(command -v "$name" || true)}
 done
 [ -n "$compiler" ] || missing="$missing gcc libc6-dev"
-# not needed, but a helper linked with musl starts in a fifth of the time: taken along where it costs one package
-[ "$(id -u)" != 0 ] || command -v musl-gcc >/dev/null || missing="$missing musl-tools"
 "$python" -c 'import ctypes; ctypes.CDLL("libseccomp.so.2")' 2>/dev/null || missing="$missing libseccomp2"
 
 installs() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
@@ -32,10 +30,13 @@ if [ -n "$missing" ] && ! installs; then
     echo "prepare: missing:$missing; install them as root (apt-get install$missing), then run make again" >&2
     exit 1
 fi
-if installs && { [ -n "$missing" ] || ! command -v musl-gcc >/dev/null; }; then
-    echo "prepare: installing$missing musl-tools"
+# not needed, but a helper linked with musl starts in a fifth of the time: taken along where it costs one package
+musl=""
+[ -n "${CC:-}" ] || command -v musl-gcc >/dev/null || musl=" musl-tools"
+if installs && [ -n "$missing$musl" ]; then
+    echo "prepare: installing$missing$musl"
     apt-get update -qq
     # shellcheck disable=SC2086  # a list of words
     [ -z "$missing" ] || install $missing
-    [ -n "${CC:-}" ] || install musl-tools || echo "prepare: without musl-tools the helper starts a little slower"
+    [ -z "$musl" ] || install musl-tools || echo "prepare: without musl-tools the helper starts a little slower"
 fi

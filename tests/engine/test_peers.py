@@ -1,12 +1,7 @@
-"""The same flags under podman and under us: what a process finds itself confined to, and what config.json says.
-
-Debian's podman runs with runc here, for crun 1.8.1 refuses this machine's hybrid cgroups.
-"""
+"""The same flags under podman and under us: what a process finds itself confined to, and what config.json says."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,62 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ringfence.engine import seccomp
-from tests import needs
+from tests.podman import Podman, on_tree_of_the_host_image
 
 if TYPE_CHECKING:
     from ringfence import Engine
 
-LIMITS = ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=10000:10000", "--network", "none"]
 STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
-
-
-class Podman:
-    """Podman with a storage of its own, on a tree of the host image."""
-
-    def __init__(self, directory: Path, tree: Path) -> None:
-        self.storage = ["podman", f"--root={directory}/storage", f"--runroot={directory}/run", "--runtime=runc"]
-        self.directory = directory
-        self.tree = tree
-
-    def run(self, *flags: str, script: str) -> str:
-        argv = [*self.storage, "run", "--rm", *LIMITS, *flags, "--rootfs", str(self.tree), "sh", "-c", script]
-        return str(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
-
-    def spec(self, *flags: str) -> dict[str, Any]:
-        """The config.json that `podman create` with these flags leads to."""
-        argv = [*self.storage, "create", *LIMITS, *flags, "--rootfs", str(self.tree), "sh"]
-        id = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-        try:
-            subprocess.run([*self.storage, "init", id], check=True, capture_output=True)
-            (path,) = self.directory.glob(f"storage/*/{id}/userdata/config.json")
-            return json.loads(path.read_text())  # type: ignore[no-any-return]
-        finally:
-            subprocess.run([*self.storage, "rm", "-f", id], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def podman(host_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    needs.root()
-    needs.program("podman", "runc")
-    from ringfence import Engine
-
-    with Engine(root=str(host_root), state=str(host_root.parent / "state")) as engine:
-        layer = engine.snapshots.layer_path(engine.image_store.get("host").chain_ids[-1])
-    directory = tmp_path_factory.mktemp("podman")
-    subprocess.run(["cp", "-a", "-T", layer, directory / "tree"], check=True)
-    before = podman_cgroups()
-    made = Podman(directory, directory / "tree")
-    made.run(script="true")  # makes podman's own cgroups before any test counts them
-    yield made
-    subprocess.run(["umount", "--lazy", directory / "storage/overlay"], check=False, capture_output=True)
-    for cgroup in sorted(podman_cgroups() - before, reverse=True):
-        cgroup.rmdir()
-
-
-def podman_cgroups() -> set[Path]:
-    """The cgroups that podman and its monitors keep when their containers are gone."""
-    cgroups = Path("/sys/fs/cgroup")
-    return {*cgroups.glob("*/libpod_parent"), *cgroups.glob("*/libpod_parent/conmon")}
+    with on_tree_of_the_host_image(host_root, tmp_path_factory.mktemp("podman")) as made:
+        yield made
 
 
 def ours(engine: Engine, script: str, **options: Any) -> str:

@@ -1,0 +1,216 @@
+"""Flag by flag beside podman: the same effect inside the container, the same exit code, one clear line if refused.
+
+Each row of EFFECTS starts one container there and one here with all of the row's flags, and compares what the same
+script sees. What podman cannot be asked on its hybrid cgroups is held by tests/engine/test_options_live.py.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.driver import Command
+from tests.podman import LIMITS, ULIMITS, Podman, on_tree_of_the_host_image
+
+
+@pytest.fixture(scope="module")
+def podman(host_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+    with on_tree_of_the_host_image(host_root, tmp_path_factory.mktemp("podman")) as made:
+        yield made
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A directory with the files that flags name."""
+    (tmp_path / "env").write_text("B=2\n# a comment\nC='3'\n")
+    (tmp_path / "labels").write_text("from=file\n")
+    (tmp_path / "seccomp.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "bound" / "file").write_text("bound\n")
+    return tmp_path
+
+
+CGROUP = "cd /sys/fs/cgroup; "
+EFFECTS = {
+    "process": (  # with a user that has no home podman sets HOME to the working directory, docker to /
+        "-e A=1 --env-file {here}/env -w /tmp -u 1:2 --group-add 3 --stop-signal INT --no-healthcheck --pull never",
+        "echo $A $B $C; pwd; id -u; id -g; cat /proc/1/comm",
+    ),
+    "capabilities": (
+        "--cap-drop ALL --cap-add CHOWN --cap-add net_admin --security-opt no-new-privileges"
+        " --security-opt seccomp={here}/seccomp.json --security-opt unmask=/proc/kcore",
+        "grep -E '^(Cap|NoNew|Seccomp:)' /proc/self/status; test -c /proc/kcore && echo masked || echo not masked",
+    ),
+    "privileged": (
+        "--privileged",
+        "grep -E '^(CapEff|CapBnd|NoNew|Seccomp:)' /proc/self/status; touch /proc/sys/kernel/msgmax && echo writable;"
+        " test -w /sys/fs && echo sys; ls /dev/full /dev/fuse",
+    ),
+    "memory": (
+        "-m 64m --memory-swap 128m --memory-reservation 32m --memory-swappiness 10",
+        CGROUP + "cd memory; cat memory.limit_in_bytes memory.memsw.limit_in_bytes memory.soft_limit_in_bytes"
+        " memory.swappiness",
+    ),
+    "memory alone": ("-m 64m", CGROUP + "cat memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes"),
+    "cpu": (
+        "--cpu-shares 512 --cpu-quota 50000 --cpu-period 200000 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 50",
+        CGROUP + "cat cpu/cpu.shares cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpuset/cpuset.cpus cpuset/cpuset.mems"
+        " pids/pids.max",
+    ),
+    "cpus": ("--cpus 0.5", CGROUP + "cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"),
+    "block devices": (
+        "--device-read-bps /dev/vda:1mb --device-write-bps /dev/vda:2mb --device-read-iops /dev/vda:100"
+        " --device-write-iops /dev/vda:200",
+        CGROUP + "cd blkio; cat blkio.throttle.read_bps_device blkio.throttle.write_bps_device"
+        " blkio.throttle.read_iops_device blkio.throttle.write_iops_device",
+    ),
+    "limits and devices": (
+        "--ulimit core=0:5 --ulimit stack=65536 --oom-score-adj 300 --shm-size 1m --device /dev/fuse:/dev/mine:r"
+        " --sysctl kernel.shmmax=65536 --init",
+        "ulimit -c; ulimit -Hc; ulimit -s; cat /proc/self/oom_score_adj /proc/sys/kernel/shmmax;"
+        " stat -f -c '%b %S' /dev/shm; stat -c '%t:%T' /dev/mine; (: <>/dev/mine) 2>/dev/null || echo no;"
+        " test $$ -ne 1 && echo init",
+    ),
+    "files": (
+        "--read-only --read-only-tmpfs=false -v {here}/bound:/b:ro --mount type=bind,src={here}/bound,dst=/c,readonly"
+        " -v /anonymous --mount type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700 --tmpfs /u:size=64k",
+        "cat /b/file /c/file; touch /b/x /c/x /x 2>/dev/null; echo $?; touch /anonymous/x /t/x /u/x && echo ok;"
+        " stat -c %a /t; stat -f -c '%b %S' /t /u; grep -E ' /(b|c|u) ' /proc/mounts | sort |"
+        " grep -oE 'r[ow],|nosuid|nodev'",  # docker's --tmpfs is noexec, podman's is not
+    ),
+    "volumes": (
+        "-v named:/n --mount type=volume,src=other,dst=/o",
+        "touch /n/x /o/x && stat -c '%u %g' /n /o; grep -c -E ' /(n|o) ' /proc/mounts",
+    ),
+    "names": (
+        "--network host --hostname web --add-host db:10.0.0.1 --dns 9.9.9.9 --dns-search example.org"
+        " --dns-option ndots:3",
+        "hostname; echo $HOSTNAME; grep -w db /etc/hosts | tr -s ' \\t' ' '; grep -v '^#' /etc/resolv.conf | sort",
+    ),
+    "namespaces of the host": (
+        "--network host --pid host --ipc host --uts host --cgroupns host",
+        "cd /proc/self/ns; readlink net pid ipc uts cgroup",
+    ),
+    "user": ("--user nobody", "id -un; echo $HOME; grep CapEff /proc/self/status"),
+    "entrypoint": ("--entrypoint echo", "said by the entrypoint"),
+}
+
+
+@pytest.mark.parametrize("row", EFFECTS)
+def test_flags_have_the_effect_they_have_under_podman(row: str, command: Command, podman: Podman, here: Path) -> None:
+    flags, script = EFFECTS[row]
+    words = [word.format(here=here) for word in flags.split()]
+    limits = ULIMITS if "--network" in words else LIMITS
+
+    argv = ["sh", "-c", script]
+    theirs = podman.command("run", "--rm", *limits, *words, "--rootfs", str(podman.tree), *argv)
+    words = [word for word in words if "read-only-tmpfs" not in word]  # podman's alone: docker has no tmpfs there
+    mine = command.run("run", "--rm", *limits, *words, "host", *argv)
+
+    assert theirs.stdout, theirs.stderr
+    assert (mine.status, mine.out.splitlines()) == (theirs.returncode, theirs.stdout.splitlines()), mine.err
+
+
+KEPT = {  # of a created container: the flags, and docker's template for what inspect tells of them
+    "life": (
+        "--name kept --restart on-failure:3 --stop-signal INT --stop-timeout 7 --label a=1 --label-file {here}/labels"
+        " --annotation x=y --log-driver k8s-file --log-opt max-size=10m",
+        "{{.Name}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}"
+        " {{.Config.StopTimeout}} {{.Config.Labels.a}} {{.Config.Labels.from}} {{.State.Status}}",
+    ),
+    "health": (
+        "--health-cmd true --health-interval 5s --health-timeout 2s --health-retries 4 --health-start-period 1s",
+        "{{json .Config.Healthcheck.Test}} {{json .Config.Healthcheck.Interval}} {{json .Config.Healthcheck.Timeout}}"
+        " {{.Config.Healthcheck.Retries}} {{json .Config.Healthcheck.StartPeriod}}",
+    ),
+    "process": (
+        "-i -t -w /tmp -u 5:6 --hostname web -e A=1 --privileged --read-only --oom-score-adj 5",
+        "{{.Config.Tty}} {{.Config.OpenStdin}} {{.Config.WorkingDir}} {{.Config.User}} {{.Config.Hostname}}"
+        " {{.HostConfig.Privileged}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.OomScoreAdj}}",
+    ),
+    "limits": (
+        "-m 64m --memory-swap 128m --memory-reservation 32m --cpu-shares 512 --cpu-quota 50000 --cpu-period 100000"
+        " --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 50 --shm-size 1m --cgroup-parent /rf-parent",
+        "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.MemoryReservation}} {{.HostConfig.CpuShares}}"
+        " {{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}} {{.HostConfig.CpusetCpus}} {{.HostConfig.CpusetMems}}"
+        " {{.HostConfig.PidsLimit}} {{.HostConfig.ShmSize}} {{.HostConfig.CgroupParent}}",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", KEPT)
+def test_a_created_container_tells_of_its_flags_what_podman_tells(
+    row: str, command: Command, podman: Podman, here: Path
+) -> None:
+    flags, template = KEPT[row]
+    words = [word.format(here=here) for word in flags.split()]
+    theirs = podman.command("create", *LIMITS, *words, "--rootfs", str(podman.tree), "true")
+    assert theirs.returncode == 0, theirs.stderr
+    try:
+        told = podman.command("inspect", "--format", template, theirs.stdout.strip()).stdout.strip()
+    finally:
+        podman.command("rm", "-f", theirs.stdout.strip())
+    mine = command.ok("inspect", "--format", template, command.ok("create", *LIMITS, *words, "host", "true"))
+
+    assert mine.removeprefix("/") == told  # docker's names begin with a slash
+
+
+# How runs end: flags, program -> docker's exit code, and podman's where it is another.
+ENDS: dict[str, tuple[str, str, int, int]] = {
+    "a program that is not there": ("", "/none", 127, 127),
+    "a name that is not there": ("", "none-such", 127, 127),
+    "a file that is no program": ("", "/etc/passwd", 126, 126),
+    "a directory": ("", "/tmp", 126, 126),
+    "the program's own exit code": ("", "sh -c 'exit 7'", 7, 7),
+    "a signal": ("--init", "sh -c 'kill -9 $$'", 137, 137),
+    "the OOM killer": ("-m 16m --memory-swap 16m", "tail /dev/zero", 137, 137),
+    "a time limit": ("--timeout 1", "sleep 60", 137, 255),
+    "an unknown user": ("-u none-such", "true", 125, 126),
+    "an unknown group": ("-u 1:none-such", "true", 125, 126),
+    "a device that is not there": ("--device /dev/none", "true", 125, 125),
+    "a source that is not there": ("--mount type=bind,src=/none,dst=/x", "true", 125, 125),
+    "an unknown container": ("--network container:none-such", "true", 125, 125),
+    "volumes of an unknown container": ("--volumes-from none-such", "true", 125, 125),
+    "a sysctl of the host": ("--sysctl kernel.frob=1", "true", 125, 125),
+    "contradicting flags": ("--rm --restart always", "true", 125, 125),
+    "a cidfile that is there": ("--cidfile {here}/env", "true", 125, 125),
+}
+
+
+@pytest.mark.parametrize("row", ENDS)
+def test_a_run_ends_with_dockers_exit_code(row: str, command: Command, podman: Podman, here: Path) -> None:
+    flags, program, status, podmans = ENDS[row]
+    words, argv = shlex.split(flags.format(here=here)), shlex.split(program)
+    limits = ULIMITS if "--network" in words else LIMITS
+    theirs = podman.command("run", "--rm", *limits, *words, "--rootfs", str(podman.tree), *argv)
+    mine = command.run("run", "--rm", *limits, *words, "host", *argv)
+
+    assert (mine.status, theirs.returncode) == (status, podmans), (mine, theirs)
+    if status in (125, 126, 127):
+        assert mine.err.startswith("ringfence: ") and mine.err.count("\n") == 1, mine.err
+
+
+# What both refuse. Podman ignores what the kernel lacks, and reads the times of a health check only with its command.
+REFUSED = [
+    "cap-add=FROB", "cap-drop=FROB", "cpu-period=x", "cpu-quota=x", "cpu-shares=x", "cpus=x",
+    "detach-keys=frob", "device=/none", "device-cgroup-rule=x", "device-read-bps=x", "device-read-iops=x",
+    "device-write-bps=x", "device-write-iops=x", "env-file=/none", "health-retries=x", "label-file=/none",
+    "log-driver=x", "memory=64q",
+    "memory-reservation=x", "memory-swap=x", "memory-swappiness=101", "mount=x", "name=!", "oom-score-adj=9999",
+    "pids-limit=x", "pull=x", "restart=x", "security-opt=x", "shm-size=x", "stop-signal=FROB", "stop-timeout=x",
+    "sysctl=x", "timeout=x", "tmpfs=relative", "ulimit=x", "userns=x", "uts=x", "ipc=x", "pid=x", "cgroupns=x",
+    "volume=a:b:c:d", "add-host=x", "dns=x", "frob=1", "cpuset-cpus=a-b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", REFUSED)
+def test_a_wrong_value_ends_as_under_podman(flag: str, command: Command, podman: Podman) -> None:
+    theirs = podman.command("run", "--rm", f"--{flag}", *LIMITS, "--rootfs", str(podman.tree), "true")
+    mine = command.run("run", "--rm", f"--{flag}", *LIMITS, "host", "true")
+
+    assert (mine.status, mine.out) == (125, "")
+    assert mine.err.startswith("ringfence: ") and mine.err.count("\n") == 1, mine.err
+    assert theirs.returncode in (125, 126), theirs  # podman: 126 where it is runc that refuses
