@@ -49,7 +49,9 @@ def build(
 
     RunFailed (with `exit_code`) if a RUN step's program fails; InvalidInput quotes the line that is wrong.
     """
-    from ringfence.build import output, transfer
+    from functools import partial
+
+    from ringfence.build import cache_places, output, transfer
     from ringfence.build.context import Context
     from ringfence.build.dockerfile import Dockerfile
     from ringfence.build.graph import Build
@@ -64,17 +66,19 @@ def build(
     for directory in (engine.root, engine.state):
         scratch.sweep(directory)
     with engine.content.lease(), Context(engine, context, stdin, file) as opened:
-        for directory in checked.cache_from:
-            transfer.read(engine, directory)
         work = Build(engine, Dockerfile(opened.dockerfile, opened.file), opened, checked, write)
+        for cache in checked.cache_from:
+            with cache_places.opened(engine, cache, partial(work.progress.line, 0)) as place:
+                transfer.read(engine, place)
         draft = work.carry_out()
         if checked.squash:
             from ringfence.build.squash import squash
 
             draft = squash(engine, work, draft)
         image = output.store(engine, work, draft, names)
-        for directory in checked.cache_to:
-            transfer.write(engine, directory, work.used_keys)
+        for cache in checked.cache_to:
+            with cache_places.opened(engine, cache, partial(work.progress.line, 0)) as place:
+                transfer.write(engine, place, work.used_keys)
         for each in checked.outputs:
             output.write(engine, work, draft, each, image, familiar, stdout)
     for name in familiar:

@@ -8,6 +8,7 @@ from ringfence.engine.options import option
 from ringfence.engine.options_kinds import pairs, switch, text, texts
 from ringfence.engine.options_mounts import fields
 from ringfence.errors import InvalidInput, Unsupported
+from ringfence.oci.reference import Reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ class Output:
         self.type = type
         self.destination = destination
         self.name = name
+
+
+class Cache:
+    """Where steps are kept for elsewhere: `type` is local or registry, `place` a directory or an image's name."""
+
+    __slots__ = ("place", "type")
+
+    def __init__(self, type: str, place: str) -> None:
+        self.type = type
+        self.place = place
 
 
 class BuildOptions:
@@ -169,27 +180,36 @@ def _platform(value: Any) -> str:
     return str(option("platform").read("--platform", found)) if found else ""
 
 
-def _caches(flag: str, given: object) -> list[str]:
+def _caches(flag: str, given: object) -> list[Cache]:
     return [_cache(flag, entry) for entry in texts(flag, given)]
 
 
-def _cache(flag: str, entry: str) -> str:
-    """type=local,src=DIRECTORY (or dest=): the directory; a plain path is one, too."""
+def _cache(flag: str, entry: str) -> Cache:
+    """type=local,src=DIRECTORY (or dest=), type=registry,ref=NAME; alone a directory, or a name with a registry."""
     if "=" not in entry:
-        if "/" in entry and not entry.startswith((".", "/")):
-            raise Unsupported(f"{flag}: {entry}: caches in registries are not built yet", hint="use type=local,…")
-        return os.path.abspath(entry)
+        named = "/" in entry and not entry.startswith((".", "/"))
+        return _in_registry(flag, entry) if named else Cache("local", os.path.abspath(entry))
     keys = {}
     for field in fields(flag, entry):
         name, _, value = field.partition("=")
         keys[name.lower()] = value
     kind = keys.get("type", "local")
+    if kind == "registry":
+        if not keys.get("ref"):
+            raise InvalidInput(f'{flag}: "{entry}" names no image: ref=…')
+        return _in_registry(flag, keys["ref"])
     if kind != "local":
-        raise Unsupported(f"{flag}: {entry}: caches of type {kind} are not built yet", hint="use type=local")
+        raise Unsupported(f"{flag}: {entry}: caches of type {kind} are not built yet", hint="local and registry are")
     path = keys.get("src") or keys.get("dest")
     if not path:
         raise InvalidInput(f'{flag}: "{entry}" names no directory: src=… or dest=…')
-    return os.path.abspath(path)
+    return Cache("local", os.path.abspath(path))
+
+
+def _in_registry(flag: str, name: str) -> Cache:
+    if Reference.parse(name).digest:
+        raise InvalidInput(f"{flag}: {name}: a cache has a tag, which moves on with each build, and no digest")
+    return Cache("registry", name)
 
 
 def _output(entry: str) -> Output:

@@ -55,15 +55,19 @@ class _Part:
 def push(store: ImageStore, image: Image, repository: Repository, tag: str, tell: Tell, *, part: int = PART) -> str:
     """Store the image in the repository, under `tag` or ("") its digest; returns the manifest's digest."""
     described = [Descriptor.from_json(image.manifest["config"]), *image.layers]
-    blobs = {str(blob.digest): blob for blob in described}
     with store.content.lease():
-        others = _others(store, repository)
-        uploads = _Uploads(store.content, repository, others, tell, part, config=str(described[0].digest))
-        uploads.all(list(blobs.values()))
+        push_blobs(store, repository, described, tell, part=part)
         with store.content.open(image.digest) as file:
             data = file.read()
         repository.put_manifest(tag or image.digest, data, image.media_type)
     return image.digest
+
+
+def push_blobs(store: ImageStore, repository: Repository, blobs: Sequence[Descriptor],
+               tell: Tell = lambda event: None, *, part: int = PART) -> None:  # fmt: skip
+    """Have the blobs, of which the first is a config, in the repository."""
+    uploads = _Uploads(store.content, repository, _others(store, repository), tell, part, config=str(blobs[0].digest))
+    uploads.all(list({str(blob.digest): blob for blob in blobs}.values()))
 
 
 def _others(store: ImageStore, repository: Repository) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from ringfence.build import build
 from ringfence.build.prune import prune
 from ringfence.build.run import RunFailed
 from ringfence.errors import InvalidInput, NotFound, RingfenceError
+from tests import needs
 from tests.build.conftest import Builder
+from tests.registry.servers import Registry
 
 if TYPE_CHECKING:
     from ringfence import Engine
@@ -354,18 +357,33 @@ def test_a_result_may_be_files_a_tar_or_an_archive(builder: Builder, tmp_path: P
         assert len(json.load(index)["manifests"]) == 1
 
 
-def test_a_cache_goes_to_another_machine_by_a_directory(builder: Builder, host_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["local", "registry"])
+def test_a_cache_goes_to_another_machine(builder: Builder, host_root: Path, tmp_path: Path, kind: str) -> None:
     from ringfence import Engine
     from tests.conftest import copy_by_links
 
     text = "FROM host\nRUN date +%N > /now\nCOPY Dockerfile /\n"
-    first = builder(text, cache_to=[f"type=local,dest={tmp_path}/cache"])
     copy_by_links(host_root, tmp_path / "other")
-    with Engine(str(tmp_path / "other"), builder.engine.state + "-other") as other:
+    with ExitStack() as open_ones:
+        place = f"type=local,dest={tmp_path}/cache"
+        if kind == "registry":
+            needs.program("docker-registry")
+            (tmp_path / "registry").mkdir()
+            registry = open_ones.enter_context(Registry(tmp_path / "registry"))
+            place = f"type=registry,ref={registry.host}/app/cache:main,mode=max"
+        nothing_yet = builder(text, cache_to=[place], cache_from=[place])
+        other = open_ones.enter_context(Engine(str(tmp_path / "other"), builder.engine.state + "-other"))
         told: list[bytes] = []
-        second = build(other, str(builder.context), cache_from=[str(tmp_path / "cache")], write=told.append)
-        assert second.id == first.id
+        second = build(other, str(builder.context), cache_from=[place], write=told.append)
+        assert second.id == nothing_yet.id
         assert b"".join(told).count(b"--> cached") == 2
+
+
+def test_an_image_is_no_cache(builder: Builder, tmp_path: Path) -> None:
+    needs.program("docker-registry")
+    with Registry(tmp_path) as registry, pytest.raises(InvalidInput, match="is no cache that --cache-to has written"):
+        builder("FROM scratch\nLABEL a=b\n", tag=[f"{registry.host}/app:1"], push=True)
+        builder("FROM scratch\nLABEL a=b\n", cache_from=[f"{registry.host}/app:1"])
 
 
 @pytest.mark.parametrize(
@@ -375,8 +393,9 @@ def test_a_cache_goes_to_another_machine_by_a_directory(builder: Builder, host_r
         ({"target": "nosuch"}, "--target: there is no stage nosuch in Dockerfile (there are: 0)"),
         ({"output": ["type=nosuch"]}, "there is no type 'nosuch'"),
         ({"output": ["type=registry"]}, "pushing needs a name"),
-        ({"cache_to": ["type=registry,ref=x"]}, "caches of type registry are not built yet"),
-        ({"cache_from": ["quay.io/x/y"]}, "caches in registries are not built yet"),
+        ({"cache_to": ["type=registry"]}, "names no image: ref="),
+        ({"cache_to": ["type=gha"]}, "caches of type gha are not built yet"),
+        ({"cache_from": [f"quay.io/x/y@sha256:{64 * 'a'}"]}, "and no digest"),
         ({"secret": ["src=x"]}, "has no id"),
         ({"secret": ["id=x,src=/nosuch"]}, "cannot read /nosuch"),
         ({"ssh": ["default"]}, "no agent runs"),
