@@ -31,6 +31,7 @@ ALONE = {
     "logout": "logout",
     "ps": "ps",
     "rmi": "rmi",
+    "search": "search",
     "version": "version",
 }
 
@@ -45,7 +46,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "manifest": ("Manage lists of images for several platforms", {
         "add": "manifest_add", "annotate": "manifest_annotate", "create": "manifest_create",
-        "inspect": "manifest_inspect", "push": "manifest_push", "rm": "manifest_rm",
+        "inspect": "manifest_inspect", "push": "manifest_push", "referrers": "manifest_referrers", "rm": "manifest_rm",
     }),
     "system": ("Manage Ringfence", {**SYSTEM, "check": "system_check", "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {

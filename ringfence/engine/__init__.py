@@ -549,6 +549,25 @@ class Engine:
 
         return verb.store(self, name, destination, purge=purge, tell=tell, access=access)
 
+    def search(self, term: str, *, limit: int = 25, **access: object) -> list[dict[str, Any]]:
+        """Repositories of a registry ("HOST/WORD"; without a host docker.io's) that have a word: Name, Description,
+        StarCount, IsOfficial."""
+        from ringfence.engine import search as verb
+
+        return verb.search(self, term, limit=limit, access=access)
+
+    def tags(self, repository: str, *, limit: int = 25, **access: object) -> list[dict[str, Any]]:
+        """The first tags that a registry has of a repository, in their order: Name, Tag."""
+        from ringfence.engine import search as verb
+
+        return verb.tags(self, repository, limit=limit, access=access)
+
+    def referrers(self, reference: str, **access: object) -> list[dict[str, Any]]:
+        """The descriptors of what refers to an image in its registry: signatures, attestations, lists of parts."""
+        from ringfence.engine import search as verb
+
+        return verb.referrers(self, reference, access)
+
     def manifest_rm(self, name: str) -> None:
         """Forget a manifest list; its images stay."""
         from ringfence.engine import manifest as verb

@@ -73,6 +73,10 @@ class Registries:
         """The reference's repository in its own registry, to write to."""
         return self.repositories(reference)[-1]
 
+    def registry(self, host: str) -> Session:
+        """A registry as a whole, to search in."""
+        return self._session(host, "", insecure=self._is_insecure(host))
+
     def check(self, host: str, credential: Credential) -> None:
         """Whether a registry accepts these; Denied if not."""
         self._credential = credential

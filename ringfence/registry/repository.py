@@ -9,7 +9,7 @@ from ringfence.oci.digest import Digest, hasher, is_digest, printable
 from ringfence.oci.image_spec import INDEXES, LARGEST_DOCUMENT, MANIFESTS, Descriptor, is_index, media_type
 from ringfence.oci.image_spec import parse_document as parse_manifest
 from ringfence.oci.reference import is_tag
-from ringfence.oci.shape import array, filled, parse_json, record, require
+from ringfence.registry.listing import pages
 from ringfence.registry.tokens import Bytes
 from ringfence.registry.transport import Unreachable, Url
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ringfence.registry.session import Session
     from ringfence.registry.transport import Body, Response
 
-_MOST_PAGES = 1000  # of a list of tags
-_LARGEST_LIST = 16 << 20  # bytes of one page
-_TAGS = record({"tags": array(filled)})
 
 
 class Manifest:
@@ -118,24 +115,11 @@ class Repository:
         return data
 
     def tags(self) -> Iterator[str]:
-        """All tags, in the registry's order; by pages, if it gives them so (distribution-spec, "Content Discovery")."""
-        url: Url | None = None
-        for _ in range(_MOST_PAGES):
-            with self._pull("GET", "tags/list", url=url) as response:
-                data, link, here = response.read(_LARGEST_LIST), response.header("Link"), response.url
-            subject = f"{self.shown}: tags"
-            document = parse_json(data, subject)
-            require(document, _TAGS, subject)
-            for tag in document.get("tags") or ():
-                if is_tag(tag):
-                    yield tag
-            target = link.partition("<")[2].partition(">")[0]
-            if not target or 'rel="next"' not in link.replace("rel=next", 'rel="next"'):
-                return
-            url = here.join(target)
-        raise Failed(f"{self.shown}: its list of tags has no end")
+        """All tags, in the registry's order."""
+        found = pages(self.session, f"/v2/{self.name}/tags/list", "tags", [self._scope("pull")], f"{self.shown}: tags")
+        return (tag for tag in found if is_tag(tag))
 
-    def referrers(self, digest: str) -> list[Descriptor]:
+    def referrers(self, digest: str) -> list[dict[str, Any]]:
         """What refers to a manifest (signatures, attestations); by the tag schema where the API is not there."""
         try:
             with self._pull("GET", f"referrers/{digest}") as response:
@@ -146,7 +130,7 @@ class Repository:
                 found = self.manifest(digest.replace(":", "-")).document
             except NotFound:
                 return []
-        return [Descriptor.from_json(entry) for entry in found.get("manifests") or ()]
+        return found.get("manifests") or []
 
     def _pull(self, method: str, path: str, *, headers: dict[str, str] | None = None, url: Url | None = None,
               accept: tuple[int, ...] = (200,)) -> Response:  # fmt: skip
