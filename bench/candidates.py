@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.material import PAUSE, SMALL, Material
 from bench.measure import Failure, execute
+from bench.workplace import crun_refuses
 from ringfence import Engine
 from ringfence.errors import RingfenceError
 
@@ -211,7 +212,8 @@ def peers(data: Path, state: Path) -> list[EngineCommand]:
         own = ["--root", str(data / "podman"), "--runroot", str(state / "podman"), "--tmpdir", str(state / "libpod")]
         # As root without CAP_SYS_RESOURCE podman cannot raise the limits that it raises by default.
         flags = ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=10000:10000"]
-        argv = [podman, *own, "--cgroup-manager", "cgroupfs"]
+        runtime = ["--runtime", "runc"] if crun_refuses(state) else []
+        argv = [podman, *own, "--cgroup-manager", "cgroupfs", *runtime]
         log, now = state / "podman.log", ["--time", "0"]
         found.append(EngineCommand("podman", argv, data / "podman", log, flags=flags, removal=now))
     if docker:

@@ -64,8 +64,7 @@ def workplace(size: int) -> Iterator[tuple[Path, Path]]:
 @contextlib.contextmanager
 def _hugetlb(state: Path) -> Iterator[None]:
     """Debian 12's crun refuses a hybrid machine whose hugetlb controller is not mounted as v1: so mount it."""
-    with open("/proc/self/cgroup") as file:
-        hybrid = any(line.startswith("1:") for line in file)
+    hybrid = _hybrid()
     directory = state / "hugetlb"  # runc takes the last component for the controller's name
     directory.mkdir()
     mount = ["mount", "-t", "cgroup", "-o", "hugetlb", "none", str(directory)]
@@ -79,6 +78,16 @@ def _hugetlb(state: Path) -> Iterator[None]:
                     (directory / parent).rmdir()
             time.sleep(0.5)  # a hierarchy that is unmounted with its cgroups still dying stays, and v2 lacks hugetlb
             subprocess.run(["umount", directory], check=False)
+
+
+def crun_refuses(state: Path) -> bool:
+    """Whether hugetlb could not be mounted, because somebody uses it as v2."""
+    return _hybrid() and not (state / "hugetlb/cgroup.procs").exists()
+
+
+def _hybrid() -> bool:
+    with open("/proc/self/cgroup") as file:
+        return any(line.startswith("1:") for line in file)
 
 
 def used(path: Path) -> int:

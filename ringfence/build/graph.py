@@ -160,7 +160,11 @@ class Build:
         from ringfence.engine.options import parse
 
         raw = {"pull": self.options.pull} if self.options.pull != "missing" else {}
-        return find_image(engine, name, parse({**raw, **({"platform": platform} if platform else {})}))
+        before, engine.pulling = engine.pulling, engine.pulling or self.progress.pulling
+        try:
+            return find_image(engine, name, parse({**raw, **({"platform": platform} if platform else {})}))
+        finally:
+            engine.pulling = before
 
     def _base_name(self, stage: Stage) -> str:
         name = self._expand(stage.origin, stage.base)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ringfence.images.pull import Tell
 
     Write = Callable[[bytes], object]
 
@@ -24,6 +29,19 @@ class Progress:
     def output(self, stage: int) -> Output:
         """Where one RUN step's program prints."""
         return Output(self._tell, self._prefix(stage).encode())
+
+    @contextmanager
+    def pulling(self) -> Iterator[Tell]:
+        """Who is told of an image that is pulled: a line whenever something changes, none about mere bytes."""
+        last: dict[str, str] = {}
+
+        def tell(event: dict[str, Any]) -> None:
+            id, status = event.get("id", ""), event["status"]
+            if not id or (status != "Downloading" and last.get(id) != status):
+                last[id] = status
+                self.line(0, f"{id}: {status}" if id else status)
+
+        yield tell
 
     def _prefix(self, stage: int) -> str:
         return f"[{stage}/{self._stages}] " if self._several and stage else ""

@@ -23,7 +23,7 @@ from ringfence.build.run import RunFailed
 from ringfence.errors import InvalidInput, NotFound, RingfenceError
 from tests import needs
 from tests.build.conftest import Builder
-from tests.registry.servers import Registry
+from tests.registry.servers import Made, Registry
 
 if TYPE_CHECKING:
     from ringfence import Engine
@@ -377,6 +377,16 @@ def test_a_cache_goes_to_another_machine(builder: Builder, host_root: Path, tmp_
         second = build(other, str(builder.context), cache_from=[place], write=told.append)
         assert second.id == nothing_yet.id
         assert b"".join(told).count(b"--> cached") == 2
+
+
+def test_a_base_that_is_pulled_is_told_of(builder: Builder, tmp_path: Path) -> None:
+    needs.program("docker-registry")
+    with Registry(tmp_path) as registry:
+        Made([{"one": b"1"}, {"two": b"2"}]).put(registry, "base", "1")
+        builder(f"FROM {registry.host}/base:1 AS a\nFROM a\nLABEL x=y\n")
+    lines = builder.told.splitlines()
+    assert "1: Pulling from base" in lines
+    assert sum(line.endswith(": Pull complete") for line in lines) == 2
 
 
 def test_an_image_is_no_cache(builder: Builder, tmp_path: Path) -> None:
