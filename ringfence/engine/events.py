@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LIMIT = 3072
 """Bytes that the monitor has room for in what it is given of its `die` event."""
-POLL = 0.1  # seconds between two looks at a file that is followed
+LOOK = 1.0  # seconds after which a file that is followed is looked at though nobody wrote
 
 
 def emit(engine: Engine, type: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
@@ -87,22 +87,27 @@ def _events(
 
 def follow_lines(path: str, more: Callable[[], bool]) -> Iterator[bytes]:
     """The whole lines of a file, then those that are added, as long as `more()`; it need not exist yet."""
-    while not os.path.exists(path):
-        if not more():
-            return
-        time.sleep(POLL)
-    with open(path, "rb") as file:
-        rest = b""
-        while True:
-            going = more()  # asked before the last look, so that nothing written until then is missed
-            while chunk := file.readline():
-                rest += chunk
-                if rest.endswith(b"\n"):
-                    yield rest
-                    rest = b""
-            if not going:
+    from ringfence.linux.inotify import Watch
+
+    directory = os.path.dirname(path)
+    os.makedirs(directory, 0o711, exist_ok=True)
+    with Watch(directory) as watch:
+        while not os.path.exists(path):
+            if not more():
                 return
-            time.sleep(POLL)
+            watch.wait(LOOK)
+        with open(path, "rb") as file:
+            rest = b""
+            while True:
+                going = more()  # asked before the last look, so that nothing written until then is missed
+                while chunk := file.readline():
+                    rest += chunk
+                    if rest.endswith(b"\n"):
+                        yield rest
+                        rest = b""
+                if not going:
+                    return
+                watch.wait(LOOK)
 
 
 def exit_code_after(engine: Engine, id: str, position: int) -> int | None:

@@ -27,7 +27,11 @@ def images(engine: Engine, reference: str | None, *, all: bool,
     used = users(engine)
     found = [image for image in engine.image_store.list() if _matches(engine, image, wanted)]
     found.sort(key=created, reverse=True)
-    return [row(image, len(used.get(image.id, ()))) for image in found]
+    rows = [row(image, len(used.get(image.id, ()))) for image in found]
+    if "reference" in wanted:  # of an image with several names only those that were asked for are told, as docker does
+        for line, image in zip(rows, found, strict=True):
+            line["RepoTags"] = tags(image, wanted["reference"])
+    return rows
 
 
 def row(image: Image, containers: int, shared: int = -1) -> dict[str, Any]:
@@ -143,8 +147,11 @@ def users(engine: Engine) -> dict[str, list[ContainerRecord]]:
     return found
 
 
-def tags(image: Image) -> list[str]:
-    return [_familiar(name) for name in image.names if "@" not in name]
+def tags(image: Image, patterns: Sequence[str] = ()) -> list[str]:
+    """Its names with a tag; with `patterns` those that one of them means."""
+    return [
+        _familiar(name) for name in image.names if "@" not in name and (not patterns or _is_meant(name, patterns))
+    ]
 
 
 def digests(image: Image) -> list[str]:
@@ -194,12 +201,9 @@ def _refuse_used(engine: Engine, image: Image, name: str, using: Sequence[Contai
 
 
 def _matches(engine: Engine, image: Image, wanted: Mapping[str, Sequence[str]]) -> bool:
-    from fnmatch import fnmatchcase
-
     for key, values in wanted.items():
         if key == "reference":
-            names = [text for name in image.names for text in _spellings(name)]
-            found = any(fnmatchcase(name, value) for name in names for value in values)
+            found = any(_is_meant(name, values) for name in image.names)
         elif key == "label":
             found = common.labels((image.config.get("config") or {}).get("Labels") or {}, values)
         elif key == "dangling":
@@ -214,10 +218,13 @@ def _matches(engine: Engine, image: Image, wanted: Mapping[str, Sequence[str]]) 
     return True
 
 
-def _spellings(name: str) -> list[str]:
-    """Texts that a pattern may mean: debian:12, debian, docker.io/library/debian:12, docker.io/library/debian."""
+def _is_meant(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern means it: as debian:12, debian, docker.io/library/debian:12 or docker.io/library/debian."""
+    from fnmatch import fnmatchcase
+
     reference = Reference.parse(name)
-    return [reference.familiar, reference.familiar_name, reference.canonical, reference.name]
+    spellings = (reference.familiar, reference.familiar_name, reference.canonical, reference.name)
+    return any(fnmatchcase(spelling, pattern) for spelling in spellings for pattern in patterns)
 
 
 def used_ids(engine: Engine) -> set[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
 
-POLL = 0.05  # seconds between two looks at a log that is followed
+LOOK = 1.0  # seconds after which a log that is followed is looked at though nobody wrote
 STREAMS = ("stdout", "stderr")
 
 
@@ -105,8 +105,11 @@ def entries(file: BinaryIO, parse: Callable[[bytes], LogLine]) -> Iterator[LogLi
 
 def _logs(engine: Engine, record: ContainerRecord, parse: Callable[[bytes], LogLine], follow: bool, count: int | None,
           begin: int, end: int | None) -> Iterator[LogLine]:  # fmt: skip
+    from ringfence.linux.inotify import Watch
+
     path = places.log_file(engine, record.id)
-    with _open(path) as file:
+    # the directory has the log, its rotations, and the exit record
+    with Watch(places.bundle(engine, record.id)) as watch, _open(path) as file:
         inode = os.fstat(file.fileno()).st_ino if path else 0
         yield from _past(path, file, parse, count, begin, end)
         while follow and (end is None or time.time_ns() <= end):
@@ -121,7 +124,7 @@ def _logs(engine: Engine, record: ContainerRecord, parse: Callable[[bytes], LogL
                 continue
             if not live:
                 break
-            time.sleep(POLL)
+            watch.wait(LOOK)
         file.close()
 
 

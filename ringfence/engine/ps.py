@@ -55,7 +55,7 @@ def _row(engine: Engine, record: ContainerRecord, current: Status, size: bool) -
         "Names": [f"/{record.name}"],
         "Image": record.image,
         "ImageID": record.image_id,
-        "Command": " ".join(record.args),
+        "Command": " ".join([*record.args[:1], *(_quoted(argument) for argument in record.args[1:])]),
         "Created": record.created // times.SECOND,
         "Ports": [],
         "Labels": record.labels,
@@ -66,6 +66,11 @@ def _row(engine: Engine, record: ContainerRecord, current: Status, size: bool) -
         "Mounts": document.mounts(record),
     }
     return {**found, **inspect.sizes(engine, record)} if size else found
+
+
+def _quoted(argument: str) -> str:
+    """As docker shows it: one that has a space stands in quotes."""
+    return f"'{argument}'" if " " in argument else argument
 
 
 def _name(_engine: Engine, values: Sequence[str]) -> Keep:

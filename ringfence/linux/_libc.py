@@ -122,6 +122,8 @@ _openat2 = _Call("openat2", c_int, c_char_p, c_char_p, c_ulong, system=True)
 _close_range = _Call("close_range", c_uint, c_uint, c_uint, system=True)
 _renameat2 = _Call("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, system=True)
 _syncfs = _Call("syncfs", c_int)
+_inotify_init1 = _Call("inotify_init1", c_int)
+_inotify_add_watch = _Call("inotify_add_watch", c_int, c_char_p, c_uint)
 _unshare = _Call("unshare", c_int)
 _setns = _Call("setns", c_int, c_int)
 _prctl = _Call("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
@@ -208,6 +210,16 @@ def renameat2(from_directory: int, from_path: StrPath, to_directory: int, to_pat
 def syncfs(descriptor: int) -> None:
     """syncfs(2): write the whole file system of `descriptor` to its disk."""
     _syncfs(descriptor)
+
+
+def inotify_init1(flags: int) -> int:
+    """inotify_init1(2): a descriptor for watches."""
+    return _inotify_init1(flags)
+
+
+def inotify_add_watch(descriptor: int, path: StrPath, mask: int) -> int:
+    """inotify_add_watch(2): the number of the watch."""
+    return _inotify_add_watch(descriptor, _encoded(path), mask, path=path)
 
 
 def unshare(flags: int) -> None:

@@ -144,6 +144,7 @@ def test_images_have_dockers_keys_and_filters(engine: Engine) -> None:
     (image,) = engine.images()
     assert sorted(image["RepoTags"]) == ["app:2", "host:latest"] and image["Size"] > 0
     assert engine.images("app") and engine.images("a*:2") and not engine.images("nope")
+    assert [image["RepoTags"] for image in engine.images("app")] == [["app:2"]]
     assert not engine.images(filters={"dangling": ["true"]})
     assert engine.history("host")[0]["Id"] == image["Id"]
 
@@ -206,3 +207,8 @@ def test_a_health_check_runs_in_the_container(engine: Engine) -> None:
     assert container.inspect()["State"]["Health"]["Status"] == "starting"
     assert engine.healthcheck(container.id) == "unhealthy"
     assert engine.ps(filters={"health": ["unhealthy"]})[0]["Status"].endswith("(unhealthy)")
+
+
+def test_arguments_with_spaces_stand_in_quotes_in_ps(engine: Engine) -> None:
+    engine.create("host", ["sh", "-c", 'echo "a b"', "c"])
+    assert engine.ps(all=True)[0]["Command"] == """sh -c 'echo "a b"' c"""
