@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,12 @@ from tests.bundles import Bundle
 if TYPE_CHECKING:
     from ringfence import Engine
     from ringfence.runtime.native import OciRuntime
+
+
+def pytest_configure() -> None:
+    """Who starts the tests in the background of a script leaves SIGINT ignored, for us and for all that we start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
