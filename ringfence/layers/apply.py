@@ -97,7 +97,9 @@ def _special(name: bytes, reader: TarReader, tree: Target, style: _Style) -> boo
     """Do what a name with the prefix asks for; False if it only looks like one."""
     *parents, last = name.rstrip(b"/").split(b"/")
     if last == OPAQUE:
-        style.make_opaque(tree, tree.parent(b"/".join(parents), reader))
+        directory = tree.existing(b"/".join(parents), reader)
+        if directory is not None:
+            style.make_opaque(tree, directory)
     elif last.startswith(AUFS) or any(parent.startswith(AUFS) for parent in parents):
         pass
     elif any(parent.startswith(PREFIX) for parent in parents) or last in (PREFIX, PREFIX + b".", PREFIX + b".."):
@@ -113,8 +115,9 @@ def _hide(path: bytes, reader: TarReader, tree: Target, style: _Style) -> None:
     parent_path, _, name = path.rpartition(b"/")
     if name in (b"", b".", b".."):
         raise reader.corrupt("its name is none that a file can have")
-    parent = tree.parent(parent_path, reader)
-    style.hide(tree, parent, name)
+    parent = tree.existing(parent_path, reader)
+    if parent is not None:
+        style.hide(tree, parent, name)
 
 
 class _Style:
@@ -127,6 +130,12 @@ class _Style:
         except FileExistsError:
             if stat.S_ISDIR(os.stat(name, dir_fd=parent.fd, follow_symlinks=False).st_mode):
                 tree.hide_below(parent, name)
+                return
+            if parent.path + b"/" + name in tree.made:
+                return
+            tree.remove(parent, name)  # a copy, which a hard link of this layer has needed
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent.fd)
+        tree.whiteouts.append(parent.path + b"/" + name)
 
     def make_opaque(self, tree: Target, directory: Directory) -> None:
         """Hide what lower layers have in the directory."""

@@ -30,18 +30,23 @@ _MOST_OPEN = 64
 _LONGEST_PATH = 4095  # PATH_MAX of linux/limits.h without its NUL
 
 
+class _Absent(Exception):
+    """There is no such directory, and it is not to be made."""
+
+
 class Target:
     """The tree below the open directory `root`, which stays the caller's.
 
     `lower` is what lies under it in an overlay; `opaque_xattr` marks a directory that hides what lies there; `owner` is
     (uid, gid) of the directories that the archive does not list.
-    `made` has the path of everything that was added, and of the directories above it; `skipped` says what the file
-    system or our privileges refused.
+    `made` has the path of everything that was added, and of the directories above it; `whiteouts` those of overlay's
+    whiteouts, in the order in which they were made; `skipped` says what the file system or our privileges refused.
     """
 
     def __init__(self, root: int, *, lower: Lower | None = None, opaque_xattr: str = "",
                  owner: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
         self.made: set[bytes] = set()
+        self.whiteouts: list[bytes] = []
         self.skipped: list[str] = []
         self.lists_root = False
         self._root = Directory(root, b"", owned=False)
@@ -69,15 +74,31 @@ class Target:
     def finish(self) -> None:
         """Set the attributes of all directories, each after those below it."""
         self.close()
+        self._drop_idle_whiteouts()
         for path in sorted(self._directories, reverse=True):
             directory = self.reach(path)
             if directory is not None:  # else something else took its name
                 with directory:
                     set_attributes(directory.fd, self._directories[path], self.skipped)
 
+    def _drop_idle_whiteouts(self) -> None:
+        """Remove those of what no lower layer has: overlay lists them in a directory that lies in one layer alone."""
+        for path in self.whiteouts:
+            parent_path, _, name = path.rpartition(b"/")
+            parent = self.reach(parent_path)
+            if parent is None:
+                continue
+            with parent:
+                try:
+                    idle = is_whiteout(os.stat(name, dir_fd=parent.fd, follow_symlinks=False))
+                except FileNotFoundError:
+                    continue
+                if idle and self._lower.stat(path) is None:
+                    os.unlink(name, dir_fd=parent.fd)
+
     def add(self, member: Member, reader: TarReader) -> None:
         """Make one member of the archive. What is at its name gives way, but a directory stays for a directory."""
-        parent_path, _, name = member.name.rstrip(b"/").rpartition(b"/")
+        parent_path, _, name = _without_dot(member).rpartition(b"/")
         if name in (b"", b".", b".."):
             if name == b".." or member.type != DIRECTORY or parent_path.strip(b"./"):
                 raise reader.corrupt("its name is none that a file can have")
@@ -109,6 +130,15 @@ class Target:
         if len(self._kept) > _MOST_OPEN:
             self.close()
         return self._find(path, reader)
+
+    def existing(self, path: bytes, reader: TarReader) -> Directory | None:
+        """As `parent`; None, and nothing is made, if neither this layer nor those below have such a directory."""
+        if len(self._kept) > _MOST_OPEN:
+            self.close()
+        try:
+            return self._find(path, reader, make=False)
+        except _Absent:
+            return None
 
     def remove(self, parent: Directory, name: bytes) -> None:
         """Remove what is at `name`, with all below it; nothing may be there."""
@@ -252,7 +282,7 @@ class Target:
         uid, gid = self._owner
         return Member(path, DIRECTORY, mode=0o755, uid=uid, gid=gid)
 
-    def _find(self, path: bytes, reader: TarReader) -> Directory:
+    def _find(self, path: bytes, reader: TarReader, *, make: bool = True) -> Directory:
         found = self._found.get(path)
         if found is not None:
             return found
@@ -263,7 +293,7 @@ class Target:
             if name == b"..":
                 raise reader.corrupt("its name leads upwards")
             key += b"/" + name
-            below = self._found.get(key) or self._enter(directory, name, reader)
+            below = self._found.get(key) or self._enter(directory, name, reader, make)
             if below is not directory:
                 directory.close()
                 directory = below
@@ -283,7 +313,7 @@ class Target:
             directory.owned = False
             self._kept.append(directory.fd)
 
-    def _enter(self, start: Directory, name: bytes, reader: TarReader) -> Directory:
+    def _enter(self, start: Directory, name: bytes, reader: TarReader, make: bool) -> Directory:
         """The directory at `name`, with links followed inside the tree; `start` stays open."""
         directory, links = start, 0
         todo = [name]
@@ -294,7 +324,7 @@ class Target:
             if name == b"..":
                 step: Directory | bytes | None = self.reach(directory.path.rpartition(b"/")[0])
             else:
-                step = self._step(directory, name, reader)
+                step = self._step(directory, name, reader, make)
             if isinstance(step, bytes):
                 links += 1
                 if links > _MOST_LINKS:
@@ -308,7 +338,7 @@ class Target:
             directory = step
         return directory
 
-    def _step(self, directory: Directory, name: bytes, reader: TarReader) -> Directory | bytes:
+    def _step(self, directory: Directory, name: bytes, reader: TarReader, make: bool) -> Directory | bytes:
         """The directory at one name, made if it is missing; or the text of the link that is there."""
         path = directory.path + b"/" + name
         if len(path) > _LONGEST_PATH:  # links can lead deeper than any name in the archive is long
@@ -316,11 +346,16 @@ class Target:
         try:
             return open_below(directory, name)
         except FileNotFoundError:
-            member = self._lower.find(path) or self._unlisted(path)
+            found = self._lower.find(path)
+            if found is None and not make:
+                raise _Absent from None
+            member = found or self._unlisted(path)
         except NotADirectoryError:
             status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 return os.readlink(name, dir_fd=directory.fd)
+            if not make:
+                raise _Absent from None
             member = self._unlisted(path)
             if not is_whiteout(status):
                 member.type = FILE
@@ -328,11 +363,21 @@ class Target:
             self._lower_links.add(path)
             return member.link
         if member.type != DIRECTORY:
+            if not make:
+                raise _Absent
             raise reader.corrupt(f"its parent {path.decode(errors='backslashreplace')!r} is no directory")
         self._make_directory(directory, name)
         self._directories.setdefault(path, member)
         self.made.add(path)
         return open_below(directory, name)
+
+
+def _without_dot(member: Member) -> bytes:
+    """The name, without what tar adds to a directory that it was given as `name/.`."""
+    name = member.name.rstrip(b"/")
+    while member.type == DIRECTORY and name.endswith(b"/."):
+        name = name[:-2].rstrip(b"/")
+    return name
 
 
 def write_all(fd: int, data: memoryview | bytes) -> None:

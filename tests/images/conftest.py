@@ -21,6 +21,7 @@ from ringfence.images.make import Layer, store_layer
 from ringfence.images.store import ImageStore
 from ringfence.snapshots import Snapshotter, open_snapshotter
 from tests import needs
+from tests.layers.listing import listing
 
 
 @pytest.fixture
@@ -92,10 +93,16 @@ class Podman:
     """podman with a store of its own."""
 
     def __init__(self, directory: Path) -> None:
+        self._store = f"[vfs@{directory}/root+{directory}/run]"
         self._options = ["--root", f"{directory}/root", "--runroot", f"{directory}/run", "--storage-driver", "vfs"]
 
     def __call__(self, *arguments: str) -> str:
         return run("podman", *self._options, *arguments)
+
+    def tree(self, source: str, name: str) -> str:
+        """The directory that has the tree of an image, which skopeo has put into podman's store under this name."""
+        run("skopeo", "copy", "--quiet", source, f"containers-storage:{self._store}{name}")
+        return self("image", "mount", name).strip()
 
     def image_id(self, name: str) -> str:
         return "sha256:" + str(json.loads(self("image", "inspect", name))[0]["Id"])
@@ -112,11 +119,32 @@ def podman() -> Iterator[Podman]:
         shutil.rmtree(directory)
 
 
+class Failed(AssertionError):
+    """A peer's command has failed."""
+
+
 def run(*command: str, directory: Path | None = None) -> str:
     """The standard output of a command; its errors are shown if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, cwd=directory)
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)}: {done.stderr}")
     return done.stdout
+
+
+def merged(root: str) -> dict[str, str]:
+    """All of a tree but the root itself, of which no layer needs to say anything."""
+    found = listing(root)
+    del found["."]
+    return found
+
+
+def without_directory_times(tree: dict[str, str]) -> dict[str, str]:
+    """A directory that a layer does not list has the time of unpacking with peers, that of a lower layer or 0 here."""
+    return {path: _without_time(line) if line.startswith("d") else line for path, line in tree.items()}
+
+
+def _without_time(line: str) -> str:
+    return " ".join(word for word in line.split() if not word.startswith("mtime="))
 
 
 def raw_manifest(reference: str) -> dict[str, Any]:

@@ -1,24 +1,31 @@
-"""An image of adversarial layers, unpacked by us, by umoci and by podman: the trees must be equal in everything."""
+"""Two images, a real Debian and one of adversarial layers, unpacked by us, by umoci and by skopeo and podman: the trees
+must be equal in everything, content, modes, owners, times, extended attributes and links.
+
+Each layer of its own against the peers: tests/images/test_adversarial_layers.py.
+"""
 
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from ringfence.images.image import Image
 from ringfence.images.make import put_image, store_layer
 from ringfence.images.save import save
 from ringfence.images.store import ImageStore
 from ringfence.images.unpack import unpack
 from ringfence.linux.mounts import attach_nowhere
+from ringfence.oci.digest import Digest
 from ringfence.snapshots import open_snapshotter
 from tests import needs
-from tests.images.conftest import Podman, run
+from tests.images.conftest import Podman, merged, raw_manifest, run, without_directory_times
 from tests.layers.archives import Archive
-from tests.layers.listing import listing
+from tests.layers.listing import debian_rootfs
 
 LONG = "n" * 255
 FOREIGN = b"\xff\xfe name \n of bytes".decode("utf-8", "surrogateescape")
@@ -53,34 +60,50 @@ LAYERS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def adversarial(store: ImageStore) -> Image:
-    with store.content.lease():
-        layers = [store_layer(store, io.BytesIO(layer)) for layer in LAYERS]
-        rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
-        config = {"os": "linux", "architecture": "amd64", "rootfs": rootfs, "config": {}}
-        return put_image(store, config, [layer.descriptor for layer in layers], ["docker.io/library/adversarial:1"])
+
+class Judged:
+    """An image with its tree as our overlay makes it, and the image layout in which the peers get it."""
+
+    def __init__(self, directory: Path, layers: list[BinaryIO]) -> None:
+        self.store = ImageStore(directory / "data")
+        with self.store.content.lease():
+            stored = [store_layer(self.store, layer) for layer in layers]
+            rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in stored]}
+            config = {"os": "linux", "architecture": "amd64", "rootfs": rootfs, "config": {}}
+            self.image = put_image(self.store, config, [layer.descriptor for layer in stored],
+                                   ["docker.io/library/judged:1"])  # fmt: skip
+        self.layout = directory / "out"
+        save(self.store, ["judged:1"], str(self.layout), "oci-dir")
+        self.tree = self.tree_by("overlay")
+
+    def tree_by(self, driver: str) -> dict[str, str]:
+        """The merged tree as a snapshotter of ours makes it."""
+        snapshotter = open_snapshotter(str(self.layout.parent / "data"), driver)
+        snapshotter.view("look", unpack(self.image, self.store.content, snapshotter))
+        with attach_nowhere(snapshotter.mounts("look")[0]) as view:
+            return merged(f"{view.path}/.")
 
 
-@pytest.fixture(params=["overlay", "copy"])
-def ours(request: pytest.FixtureRequest, store: ImageStore, adversarial: Image, tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module", params=["debian", "adversarial"])
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     needs.root()
-    snapshotter = open_snapshotter(str(tmp_path / "data"), request.param)
-    snapshotter.view("look", unpack(adversarial, store.content, snapshotter))
-    with attach_nowhere(snapshotter.mounts("look")[0]) as view:
-        return tree(f"{view.path}/.")
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "debian":
+        with open(debian_rootfs(), "rb") as layer:
+            made = Judged(directory, [layer])
+        assert len(made.tree) > 8000
+    else:
+        made = Judged(directory, [io.BytesIO(layer) for layer in LAYERS])
+    yield made
+    made.store.close()
+    shutil.rmtree(directory)
 
 
-def tree(root: str) -> dict[str, str]:
-    """All but the root itself, of which no layer says anything, and the times of directories, which peers leave as
-    they come to be."""
-    found = listing(root)
-    del found["."]
-    return {path: _without_time(line) if line.startswith("d") else line for path, line in found.items()}
-
-
-def _without_time(line: str) -> str:
-    return " ".join(word for word in line.split() if not word.startswith("mtime="))
+def _listed(judged: Judged, theirs: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Both trees; where there are layers that leave directories unlisted, without the times of directories."""
+    if len(judged.image.layers) == 1:
+        return judged.tree, theirs
+    return without_directory_times(judged.tree), without_directory_times(theirs)
 
 
 def differences(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
@@ -88,15 +111,31 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple
     return {path: (ours.get(path), theirs.get(path)) for path in paths if ours.get(path) != theirs.get(path)}
 
 
-def test_the_tree_is_that_of_umoci(store: ImageStore, ours: dict[str, str], tmp_path: Path) -> None:
+def test_the_copy_snapshotter_makes_the_same_tree(judged: Judged) -> None:
+    assert differences(*_listed(judged, judged.tree_by("copy"))) == {}
+
+
+def test_the_tree_is_that_of_umoci(judged: Judged, tmp_path: Path) -> None:
     needs.program("umoci")
-    save(store, ["adversarial:1"], str(tmp_path / "out"), "oci-dir")
-    run("umoci", "raw", "unpack", "--image", f"{tmp_path}/out:1", str(tmp_path / "theirs"))
-    assert differences(ours, tree(str(tmp_path / "theirs"))) == {}
+    run("umoci", "raw", "unpack", "--image", f"{judged.layout}:1", str(tmp_path / "theirs"))
+    assert differences(judged.tree, merged(str(tmp_path / "theirs"))) == {}
 
 
-def test_the_tree_is_that_of_podman(store: ImageStore, ours: dict[str, str], tmp_path: Path, podman: Podman) -> None:
-    save(store, ["adversarial:1"], str(tmp_path / "out"))
-    podman("load", "-i", str(tmp_path / "out"))
-    mounted = podman("image", "mount", "adversarial:1").strip()
-    assert differences(ours, tree(mounted)) == {}
+def test_the_tree_is_that_of_skopeo_and_podman(judged: Judged, podman: Podman) -> None:
+    needs.program("skopeo")
+    mounted = podman.tree(f"oci:{judged.layout}:1", "localhost/judged:1")
+    assert differences(*_listed(judged, merged(mounted))) == {}
+    assert podman.image_id("localhost/judged:1") == judged.image.id
+
+
+def test_the_blobs_are_those_of_skopeo(judged: Judged, tmp_path: Path) -> None:
+    needs.program("skopeo")
+    run("skopeo", "copy", "--quiet", f"oci:{judged.layout}:1", f"dir:{tmp_path}/dir")
+    run("skopeo", "copy", "--quiet", f"oci:{judged.layout}:1", f"docker-archive:{tmp_path}/archive:judged:1")
+
+    described = [judged.image.id, *(str(layer.digest) for layer in judged.image.layers)]
+    blobs = {path.name: Digest.of(path.read_bytes()) for path in (tmp_path / "dir").iterdir() if len(path.name) == 64}
+    assert blobs == {digest.removeprefix("sha256:"): digest for digest in described}
+    assert Digest.of((tmp_path / "dir/manifest.json").read_bytes()) == judged.image.digest
+    raw = raw_manifest(f"docker-archive:{tmp_path}/archive:judged:1")
+    assert [layer["digest"] for layer in raw["layers"]] == judged.image.diff_ids

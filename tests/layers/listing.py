@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
+from pathlib import Path
+
+from tests import needs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,3 +45,10 @@ def listing(root: str, *, times: Callable[[str], bool] = lambda path: True) -> d
                 fields.append(f"{attribute}={value!r}")
             lines[shown] = " ".join(fields)
     return lines
+
+
+def debian_rootfs() -> str:
+    """The tar of a real Debian, made once (`make debian-rootfs`)."""
+    needs.program("mmdebstrap")
+    script = Path(__file__).parents[1] / "debian.sh"
+    return subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()

@@ -131,6 +131,41 @@ def test_a_whiteout_spares_what_its_own_layer_has_wherever_it_stands(stack: Stac
         assert stat.S_IMODE((root / "a").stat().st_mode) == 0o700
 
 
+def test_whiteouts_of_what_is_not_there_are_not_seen(stack: Stack) -> None:
+    # overlay lists whiteouts in a directory that it does not merge: new ones, opaque ones, those of the lowest layer
+    stack.apply(Archive().file(".wh.first").directory("a").file("a/.wh.first"))
+    stack.apply(Archive().directory("new").file("new/.wh.x").file("missing/.wh.x").file("missing-too/.wh..wh..opq"))
+    stack.apply(Archive().directory("a").file("a/.wh..wh..opq").file("a/.wh.x").directory("new").file("new/.wh.y"))
+
+    assert stack.names() == ["a", "new"]
+
+
+def test_opaque_hides_nothing_in_what_is_no_directory(stack: Stack) -> None:
+    stack.apply(Archive().file("a"))
+
+    stack.apply(Archive().file("a/.wh..wh..opq").file("b").file("b/.wh..wh..opq").file("b/.wh.x"))
+
+    assert stack.names() == ["a", "b"]
+
+
+def test_a_file_is_deleted_although_another_name_of_it_is_new(stack: Stack) -> None:
+    stack.apply(Archive().file("old", b"content"))
+
+    stack.apply(Archive().link("new", "old").file(".wh.old"))
+
+    assert stack.names() == ["new"]
+    with stack.tree() as root:
+        assert (root / "new").read_bytes() == b"content"
+
+
+def test_a_directory_may_be_called_with_a_dot_at_its_end(stack: Stack) -> None:
+    stack.apply(Archive().directory("a/.", mode=0o700).directory("./").file("a/./b"))
+
+    assert stack.names() == ["a", "a/b"]
+    with stack.tree() as root:
+        assert stat.S_IMODE((root / "a").stat().st_mode) == 0o700
+
+
 def test_a_directory_deleted_and_made_anew_by_a_child_alone_is_new(stack: Stack) -> None:
     stack.apply(Archive().directory("a").file("a/old"))
 
