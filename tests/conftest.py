@@ -66,6 +66,8 @@ def engine(host_root: Path) -> Iterator[Engine]:
             yield private
             for container in private.ps(all=True):
                 private.rm(container["Id"], force=True, volumes=True)
+            for group in reversed(private.group_ls()):
+                private.group_rm(group["Name"])
         leaks.assert_nothing_left(before, files=False)
     finally:
         _remove(directory)

@@ -1,4 +1,4 @@
-"""`ringfence inspect`: everything about containers, images and volumes, as JSON or through a template."""
+"""`ringfence inspect`: everything about containers, images, volumes and groups, as JSON or through a template."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ringfence.cli.parser import Arguments
     from ringfence.engine import Engine
 
-TYPES = ("container", "image", "volume")
+TYPES = ("container", "image", "volume", "group")
 FORMAT = Flag("format", format.INSPECT_HELP, "f", "value")
 SIZE = Flag("size", "Add total file sizes of containers", "s")
 FLAGS = (FORMAT, SIZE, Flag("type", f"Look only for objects of this type: {', '.join(TYPES)}", kind="value"))
@@ -55,5 +55,5 @@ def run(engine: Engine, arguments: Arguments) -> int:
                 arguments.text("format"))  # fmt: skip
 
 
-VERB = Verb(run, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images and volumes", FLAGS,
-            (1, MANY))  # fmt: skip
+VERB = Verb(run, "[OPTIONS] NAME|ID [NAME|ID...]", "Show everything about containers, images, volumes and groups",
+            FLAGS, (1, MANY))  # fmt: skip

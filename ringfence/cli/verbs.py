@@ -40,6 +40,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": ("Manage containers", {
         **CONTAINER, "explain": "explain", "inspect": "container_inspect", "ls": "ps", "prune": "container_prune",
     }),
+    "group": ("Manage groups of containers that share limits", {
+        "create": "group_create", "inspect": "group_inspect", "ls": "group_ls", "rm": "group_rm",
+        "stats": "group_stats", "update": "group_update",
+    }),
     "image": ("Manage images", {
         **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
         "tree": "image_tree",
@@ -60,6 +64,8 @@ ALIASES = {
     ("container", "list"): "ps",
     ("container", "ps"): "ps",
     ("container", "remove"): "rm",
+    ("group", "list"): "group_ls",
+    ("group", "remove"): "group_rm",
     ("image", "list"): "images",
     ("image", "remove"): "rmi",
     ("volume", "list"): "volume_ls",

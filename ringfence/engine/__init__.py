@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ringfence.content.store import ContentStore
     from ringfence.engine.container import Container, RunResult
+    from ringfence.engine.groups import Groups
     from ringfence.engine.logs import LogLine
     from ringfence.engine.records import ContainerRecord, Records
     from ringfence.engine.session import Session
@@ -62,6 +63,7 @@ class Engine:
         self._runtime = runtime
         self._database: sqlite3.Connection | None = None
         self._records: Records | None = None
+        self._groups: Groups | None = None
         self._content: ContentStore | None = None
         self._images: ImageStore | None = None
         self._snapshots: Snapshotter | None = None
@@ -102,6 +104,14 @@ class Engine:
         return self._records
 
     @property
+    def groups(self) -> Groups:
+        if self._groups is None:
+            from ringfence.engine.groups import Groups
+
+            self._groups = Groups(self.database)
+        return self._groups
+
+    @property
     def content(self) -> ContentStore:
         if self._content is None:
             from ringfence.content.store import ContentStore
@@ -137,7 +147,7 @@ class Engine:
             self._images.close()
         if self._database is not None:
             self._database.close()
-        self._database = self._records = self._images = None
+        self._database = self._records = self._groups = self._images = None
 
     def sibling(self) -> Engine:
         """An engine of the same directories for another thread."""
@@ -302,14 +312,14 @@ class Engine:
         Each: Id, Names ["/x"], Image, ImageID, Command, Created (s), Ports [], Labels, State, Status ("Up 3 seconds"),
         HostConfig {NetworkMode}, NetworkSettings {Networks}, Mounts, and with `size` SizeRw and SizeRootFs (bytes).
         Filters: id name label ancestor status exited before since volume network health is-task restart-policy
-        should-start-on-boot.
+        should-start-on-boot group.
         """
         from ringfence.engine import ps as verb
 
         return verb.ps(self, all=all, filters=filters or {}, last=last, size=size)
 
     def inspect(self, name: str, *, type: str | None = None, size: bool = False) -> dict[str, Any]:
-        """Everything about a container, image or volume (`type`: container, image, volume; None: the first found)."""
+        """Everything about a container, image, volume or group (`type`: one of these words; None: the first found)."""
         from ringfence.engine import inspect as verb
 
         return verb.inspect(self, name, type, size)
@@ -352,7 +362,7 @@ class Engine:
                follow: bool = True) -> Iterator[dict[str, Any]]:  # fmt: skip
         """Events in docker's shape: Type, Action, Actor {ID, Attributes}, scope, time (s), timeNano.
 
-        Filters: container image volume type event label. With `until` or `follow=False` it ends.
+        Filters: container group image volume type event label. With `until` or `follow=False` it ends.
         """
         from ringfence.engine import events as verb
 
@@ -475,6 +485,53 @@ class Engine:
         from ringfence.engine import volume as verb
 
         verb.rm(self, name, force=force)
+
+    # Groups -----------------------------------------------------------------------------------------------------------
+
+    def group_create(self, name: str, *, label: Sequence[str] = (), **limits: object) -> dict[str, Any]:
+        """Make a group of containers (`run(..., group=name)`) that share limits; "gold/silver" is one inside "gold".
+
+        Limits: memory, memory_swap, memory_reservation, cpus, cpu_shares, cpu_quota, cpu_period, cpuset_cpus,
+        cpuset_mems, pids (or pids_limit), blkio_weight, blkio_weight_device, device_read_bps and its like. Shape: see
+        group_inspect, and "Warnings". Conflict if there is one of that name.
+        """
+        from ringfence.engine import group as verb
+
+        return verb.create(self, name, limits, label)
+
+    def group_ls(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
+        """All groups, by name, in the shape of group_inspect. Filters: id name label."""
+        from ringfence.engine import group as verb
+
+        return verb.ls(self, filters=filters or {})
+
+    def group_inspect(self, name: str) -> dict[str, Any]:
+        """Name, Id, Created, Parent, Groups (just below it), CgroupPath, Limits (docker's words), Labels, Containers.
+
+        Containers: {id: {Name, Group, State}} of it and of the groups below it.
+        """
+        from ringfence.engine import group as verb
+
+        return verb.inspect(self, name)
+
+    def group_update(self, name: str, **limits: object) -> list[str]:
+        """Change limits of a group, live; returns warnings. Those of `update`, but for cpuset_cpus and cpuset_mems."""
+        from ringfence.engine import group as verb
+
+        return verb.update(self, name, limits)
+
+    def group_rm(self, name: str, *, force: bool = False) -> None:
+        """Conflict while a container or another group is in it; with `force` a missing one is no error."""
+        from ringfence.engine import group as verb
+
+        verb.rm(self, name, force=force)
+
+    def group_stats(self, groups: Sequence[str] = (), *, stream: bool = False,
+                    interval: float = 1.0) -> Iterator[list[dict[str, Any]]]:  # fmt: skip
+        """What the containers of groups (all if none is named) use together, as `stats`, and "containers"."""
+        from ringfence.engine import group_stats as verb
+
+        return verb.samples(self, groups, stream=stream, interval=interval)
 
     # Registries -------------------------------------------------------------------------------------------------------
 

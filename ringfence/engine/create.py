@@ -200,16 +200,24 @@ def _reserve_name(engine: Engine, record: ContainerRecord, options: Options) -> 
     """Write the record under the name asked for, or under a new one; with --userns auto also take its ids."""
     from ringfence.content.database import transaction
 
+    if options.group:
+        from ringfence.engine import group
+
+        group.admit(engine, options)
+
     for attempt in range(ATTEMPTS):
         record.name = options.name or names.new_name(attempt)
         try:
-            if not options.userns:
+            if not options.userns and not options.group:
                 engine.records.add(record)
                 return
-            from ringfence.engine import userns
-
             with transaction(engine.database):
-                record.uids, record.gids = userns.allocate(engine.records.all(), options)
+                if options.group:
+                    engine.groups.get(options.group)  # from here on it cannot be removed
+                if options.userns:
+                    from ringfence.engine import userns
+
+                    record.uids, record.gids = userns.allocate(engine.records.all(), options)
                 engine.records.add(record)
             return
         except Conflict:

@@ -51,7 +51,7 @@ def config(record: ContainerRecord, options: Options) -> dict[str, Any]:
 
 def host_config(record: ContainerRecord, options: Options) -> dict[str, Any]:
     """`HostConfig`: what concerns this machine."""
-    return {**_life(record, options), **_isolation(options), **_limits(options)}
+    return {**_life(record, options), **_isolation(options), **limits(options), **_process_limits(options)}
 
 
 def mounts(record: ContainerRecord) -> list[dict[str, Any]]:
@@ -111,6 +111,7 @@ def _isolation(options: Options) -> dict[str, Any]:
         "DnsSearch": list(options.dns_search),
         "ExtraHosts": [entry.replace("=", ":", 1) for entry in options.add_host] or None,
         "CgroupParent": options.cgroup_parent,
+        "Group": options.group,
     }
 
 
@@ -127,14 +128,12 @@ def _security(options: Options) -> list[str]:
     return found
 
 
-def _limits(options: Options) -> dict[str, Any]:
+def limits(options: Options) -> dict[str, Any]:
+    """The limits that a container has, or several share as a group."""
     return {
         "Memory": options.memory,
         "MemoryReservation": options.memory_reservation,
         "MemorySwap": options.memory_swap or 2 * options.memory,
-        "MemorySwappiness": None if options.memory_swappiness < 0 else options.memory_swappiness,
-        "OomKillDisable": options.oom_kill_disable,
-        "OomScoreAdj": options.oom_score_adj or 0,
         "NanoCpus": options.cpus,
         "CpuShares": options.cpu_shares,
         "CpuPeriod": options.cpu_period,
@@ -143,6 +142,7 @@ def _limits(options: Options) -> dict[str, Any]:
         "CpusetMems": options.cpuset_mems,
         "PidsLimit": options.pids_limit or None,
         "BlkioWeight": options.blkio_weight,
+        "BlkioWeightDevice": [{"Path": one["path"], "Weight": one["weight"]} for one in options.blkio_weight_device],
         **{
             f"BlkioDevice{key}": [{"Path": rate["path"], "Rate": rate["rate"]} for rate in getattr(options, name)]
             for key, name in (
@@ -152,6 +152,14 @@ def _limits(options: Options) -> dict[str, Any]:
                 ("WriteIOps", "device_write_iops"),
             )
         },
+    }
+
+
+def _process_limits(options: Options) -> dict[str, Any]:
+    return {
+        "MemorySwappiness": None if options.memory_swappiness < 0 else options.memory_swappiness,
+        "OomKillDisable": options.oom_kill_disable,
+        "OomScoreAdj": options.oom_score_adj or 0,
         "Devices": [
             {"PathOnHost": item["host"], "PathInContainer": item["container"], "CgroupPermissions": item["access"]}
             for item in options.device

@@ -138,7 +138,7 @@ def _attributes(record: ContainerRecord) -> dict[str, str]:
 
 
 def _check(wanted: Mapping[str, Sequence[str]]) -> None:
-    filters.known(wanted, ("container", "image", "volume", "type", "event", "label"))
+    filters.known(wanted, ("container", "group", "image", "volume", "type", "event", "label"))
 
 
 def _matches(event: dict[str, Any], wanted: Mapping[str, Sequence[str]]) -> bool:

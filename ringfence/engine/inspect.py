@@ -1,4 +1,4 @@
-"""inspect: everything about a container, an image or a volume, in docker's shape."""
+"""inspect: everything about a container, an image, a volume or a group, in docker's shape."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 def inspect(engine: Engine, name: str, type: str | None, size: bool) -> dict[str, Any]:
     """See Engine.inspect."""
-    from ringfence.engine import images, volume
+    from ringfence.engine import group, images, volume
 
     kinds: dict[str, Callable[[], dict[str, Any]]] = {
         "container": lambda: container(engine, repair.find(engine, name), size),
         "image": lambda: images.inspect(engine, name),
         "volume": lambda: volume.inspect(engine, name),
+        "group": lambda: group.inspect(engine, name),
     }
     if type is not None:
         if type not in kinds:

@@ -31,7 +31,15 @@ def facts(engine: Engine, record: ContainerRecord, options: Options) -> spec_hos
         pids[kind] = other.pid
     user = root.user(engine, record, options.user or record.image_config.get("User") or "", options.group_add)
     return spec_host.gather(options, bundle=places.bundle(engine, record.id), user=user, mounts=record.mounts,
-                            pids=pids, uids=record.uids, gids=record.gids)  # fmt: skip
+                            pids=pids, uids=record.uids, gids=record.gids, group=_group(engine, options))  # fmt: skip
+
+
+def _group(engine: Engine, options: Options) -> str:
+    if not options.group:
+        return ""
+    from ringfence.engine import group_cgroup
+
+    return group_cgroup.path(engine, options.group)
 
 
 def prepare(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int] = (0, 0)) -> Launch:
@@ -39,6 +47,10 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
     from ringfence.engine.options_namespaces import container_of
 
     host = facts(engine, record, options)
+    if options.group:
+        from ringfence.engine import group_cgroup
+
+        group_cgroup.make(engine, options.group)
     shared = container_of(options.network)
     spec_files.write(record.id, options, host, places.bundle(engine, engine.records.find(shared).id) if shared else "")
     if record.mounts:

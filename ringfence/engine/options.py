@@ -20,7 +20,7 @@ from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from ringfence.engine.options_mounts import MountRequest
@@ -86,6 +86,7 @@ class Options:
     device: Sequence[Mapping[str, str]] = ()
     device_cgroup_rule: Sequence[Mapping[str, Any]] = ()
     cgroup_parent: str = ""
+    group: str = ""
     # namespaces
     network: str = "none"
     hostname: str = ""
@@ -192,18 +193,23 @@ def parse(raw: Mapping[str, Any]) -> Options:
     return _checked(values)
 
 
-def resource_options(raw: Mapping[str, Any], current: Options | None = None) -> Options:
+def changeable(row: Option) -> bool:
+    """Whether `update` takes it."""
+    return row.update
+
+
+def changeable_of_group(row: Option) -> bool:
+    """Whether `group update` takes it. CPU sets it cannot: containers took over the group's when they were started."""
+    return row.update and row.group and not row.name.startswith("cpuset-")
+
+
+def resource_options(raw: Mapping[str, Any], current: Options | None = None,
+                     allowed: Callable[[Option], bool] = changeable) -> Options:  # fmt: skip
     """For `update`: the `current` options of a container with `raw` put over them, checked together.
 
-    InvalidInput for an option that a live container cannot change. A number of CPUs replaces a quota, and the reverse.
+    InvalidInput for an option that is not `allowed`. A number of CPUs replaces a quota, and the reverse.
     """
-    changed: dict[str, Any] = {}
-    for word, value in raw.items():
-        row = option(word)
-        if not row.update:
-            raise InvalidInput(f"--{row.name}: cannot be changed by update")
-        if value is not None:
-            changed[row.attribute] = row.read(f"--{row.name}", value)
+    changed = _read(raw, allowed, "cannot be changed by update")
     kept = dict(current.to_json()) if current else {}
     if "cpus" in changed:
         kept.pop("cpu_quota", None)
@@ -211,6 +217,23 @@ def resource_options(raw: Mapping[str, Any], current: Options | None = None) -> 
     elif "cpu_quota" in changed or "cpu_period" in changed:
         kept.pop("cpus", None)
     return _checked({**kept, **changed})
+
+
+def group_options(raw: Mapping[str, Any]) -> Options:
+    """For `group create`: the limits that containers can share. InvalidInput for any other option."""
+    return _checked(_read(raw, lambda row: row.group, "is not a limit that containers can share"))
+
+
+def _read(raw: Mapping[str, Any], allowed: Callable[[Option], bool], otherwise: str) -> dict[str, Any]:
+    """The values of `raw` that were given, by attribute; InvalidInput for an option that is not `allowed`."""
+    found: dict[str, Any] = {}
+    for word, value in raw.items():
+        row = option(word)
+        if not allowed(row):
+            raise InvalidInput(f"--{row.name}: {otherwise}")
+        if value is not None:
+            found[row.attribute] = row.read(f"--{row.name}", value)
+    return found
 
 
 def _checked(values: dict[str, Any]) -> Options:

@@ -26,11 +26,12 @@ class Option:
 
     `kind`: "flag" (no value), "value", or "list" (may be repeated; Python may pass one string, a list or a dict).
     `metavar`: what follows the flag in a help text. `section`: the heading it is listed under. `default` is filled in
-    from the class attribute of `Options`. `update`: `ringfence update` takes it too. `run_only`: `create` lacks it.
+    from the class attribute of `Options`. `update`: `ringfence update` takes it too. `group`: so does `ringfence group
+    create`. `run_only`: `create` lacks it.
     """
 
-    __slots__ = ("aliases", "attribute", "default", "doc", "kind", "metavar", "name", "read", "run_only", "section",
-                 "short", "update")  # fmt: skip
+    __slots__ = ("aliases", "attribute", "default", "doc", "group", "kind", "metavar", "name", "read", "run_only",
+                 "section", "short", "update")  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Option:
         short: str = "",
         aliases: tuple[str, ...] = (),
         update: bool = False,
+        group: bool = False,
         run_only: bool = False,
     ) -> None:
         self.name = name
@@ -54,6 +56,7 @@ class Option:
         self.short = short
         self.aliases = aliases
         self.update = update
+        self.group = group
         self.run_only = run_only
         self.section = ""
         self.default: Any = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ringfence.engine.options_kinds import Option, bad, between, each, number, size, switch, text
+from ringfence.engine.options_lifecycle import is_name
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ringfence.engine.options import Options
 
 LEAST_MEMORY = 6 << 20
+LONGEST_GROUP = 64  # characters: with an id it is the name of a directory
 CPU_PERIOD = 100_000  # microseconds: the kernel's default, Documentation/scheduler/sched-bwc.rst
 
 # docker/go-units ulimit.go: the words of `--ulimit`, for getrlimit(2)'s RLIMIT_ names.
@@ -192,34 +194,48 @@ def device_weight(flag: str, value: Any) -> dict[str, Any]:
     return {"path": path, "weight": between(10, 1000, zero="none")(flag, amount)}
 
 
+def group_name(flag: str, value: Any) -> str:
+    """The name of a group, or of one below another: `gold`, `gold/silver`."""
+    words = text(flag, value).split("/")
+    if not all(is_name(part) and len(part) <= LONGEST_GROUP for part in words):
+        bad(flag, value, "is not the name of a group: each part of it is [a-zA-Z0-9][a-zA-Z0-9_.-]+, at most 64 long")
+    return "/".join(words)
+
+
 OPTIONS = (
-    Option("memory", "value", memory, "limit of memory", metavar="bytes", short="m", update=True),
+    Option("memory", "value", memory, "limit of memory", metavar="bytes", short="m", update=True, group=True),
     Option("memory-swap", "value", memory_or_unlimited, "limit of memory and swap together; -1 for unlimited swap, "
-           "twice the memory limit if not given", metavar="bytes", update=True),
+           "twice the memory limit if not given", metavar="bytes", update=True, group=True),
     Option("memory-reservation", "value", memory, "memory the kernel tries to leave the container when memory is short",
-           metavar="bytes", update=True),
+           metavar="bytes", update=True, group=True),
     Option("memory-swappiness", "value", between(-1, 100), "eagerness to swap, 0 to 100; -1 for the host's",
            metavar="int"),
     Option("oom-kill-disable", "flag", switch, "let processes wait instead of killing them when memory runs out "
            "(cgroup v1)"),
-    Option("cpus", "value", cpus, "number of CPUs the container may use, such as 1.5", metavar="decimal", update=True),
+    Option("cpus", "value", cpus, "number of CPUs the container may use, such as 1.5", metavar="decimal",
+           update=True, group=True),
     Option("cpu-shares", "value", between(0), "relative weight of CPU time (1024 is one share of the default size)",
-           metavar="int", short="c", update=True),
+           metavar="int", short="c", update=True, group=True),
     Option("cpu-period", "value", cpu_period, "length of a period of the CPU quota, in microseconds", metavar="int",
-           update=True),
-    Option("cpu-quota", "value", cpu_quota, "CPU time in each period, in microseconds", metavar="int", update=True),
-    Option("cpuset-cpus", "value", index_list, "CPUs on which processes may run (0-3, 0,1)", update=True),
-    Option("cpuset-mems", "value", index_list, "memory nodes that may be used (0-3, 0,1)", update=True),
+           update=True, group=True),
+    Option("cpu-quota", "value", cpu_quota, "CPU time in each period, in microseconds", metavar="int", update=True,
+           group=True),
+    Option("cpuset-cpus", "value", index_list, "CPUs on which processes may run (0-3, 0,1)", update=True, group=True),
+    Option("cpuset-mems", "value", index_list, "memory nodes that may be used (0-3, 0,1)", update=True, group=True),
     Option("pids-limit", "value", pids_limit, "greatest number of processes and threads; -1 for unlimited",
-           metavar="int", update=True),
+           metavar="int", update=True, group=True),
     Option("blkio-weight", "value", between(10, 1000, zero="none"), "relative weight of block I/O, 10 to 1000",
-           metavar="uint16", update=True),
-    Option("blkio-weight-device", "list", each(device_weight), "weight of block I/O on one device (DEVICE:WEIGHT)"),
+           metavar="uint16", update=True, group=True),
+    Option("blkio-weight-device", "list", each(device_weight), "weight of block I/O on one device (DEVICE:WEIGHT)",
+           group=True),
     Option("device-read-bps", "list", each(bytes_per_second), "limit of bytes read per second (DEVICE:RATE, such as "
-           "/dev/sda:1mb)"),
-    Option("device-write-bps", "list", each(bytes_per_second), "limit of bytes written per second (DEVICE:RATE)"),
-    Option("device-read-iops", "list", each(operations_per_second), "limit of reads per second (DEVICE:RATE)"),
-    Option("device-write-iops", "list", each(operations_per_second), "limit of writes per second (DEVICE:RATE)"),
+           "/dev/sda:1mb)", group=True),
+    Option("device-write-bps", "list", each(bytes_per_second), "limit of bytes written per second (DEVICE:RATE)",
+           group=True),
+    Option("device-read-iops", "list", each(operations_per_second), "limit of reads per second (DEVICE:RATE)",
+           group=True),
+    Option("device-write-iops", "list", each(operations_per_second), "limit of writes per second (DEVICE:RATE)",
+           group=True),
     Option("shm-size", "value", size, "size of /dev/shm (64m if not given)", metavar="bytes"),
     Option("ulimit", "list", ulimits, "resource limit of each process (TYPE=SOFT[:HARD])", metavar="ulimit"),
     Option("oom-score-adj", "value", between(-1000, 1000), "preference of the kernel's OOM killer, -1000 to 1000",
@@ -227,6 +243,7 @@ OPTIONS = (
     Option("device", "list", each(device), "add a device of the host (HOST[:CONTAINER][:rwm])"),
     Option("device-cgroup-rule", "list", each(device_rule), "allow a kind of device in the device cgroup "
            "(TYPE MAJOR:MINOR PERMISSIONS)"),
+    Option("group", "value", group_name, "group whose limits the container shares (see `ringfence group create`)"),
     Option("cgroup-parent", "value", text, "cgroup below which the container's own is made"),
 )  # fmt: skip
 
@@ -247,6 +264,8 @@ def check(options: Options) -> None:
                 raise InvalidInput(f"--cpus and --{name.replace('_', '-')} cannot both be set")
     _check_present("--cpuset-cpus", options.cpuset_cpus, "/sys/devices/system/cpu/online")
     _check_present("--cpuset-mems", options.cpuset_mems, "/sys/devices/system/node/online")
+    if options.group and options.cgroup_parent:
+        raise InvalidInput("--group and --cgroup-parent cannot both be set: a group has a cgroup of its own")
     parent = options.cgroup_parent
     if ".." in parent.split("/"):
         bad("--cgroup-parent", parent, "may not contain ..")

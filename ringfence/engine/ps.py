@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Keep = Callable[[ContainerRecord, Status], bool]
 
 FILTERS = ("id", "name", "label", "ancestor", "status", "exited", "before", "since", "volume", "network", "health",
-           "is-task", "restart-policy", "should-start-on-boot")  # fmt: skip
+           "is-task", "restart-policy", "should-start-on-boot", "group")  # fmt: skip
 POLICIES = ("no", "on-failure", "always", "unless-stopped")
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
 
@@ -165,6 +165,12 @@ def _at_boot(_engine: Engine, values: Sequence[str]) -> Keep:
     return lambda record, _: restart_policy.at_boot(record) == wanted
 
 
+def _group(_engine: Engine, values: Sequence[str]) -> Keep:
+    from ringfence.engine.group import is_inside
+
+    return lambda record, _: any(is_inside(record, value) for value in values)
+
+
 _TESTS: dict[str, Callable[[Engine, Sequence[str]], Keep]] = {
     "id": lambda _, values: lambda record, _: any(record.id.startswith(value) for value in values),
     "name": _name,
@@ -180,4 +186,5 @@ _TESTS: dict[str, Callable[[Engine, Sequence[str]], Keep]] = {
     "is-task": _task,
     "restart-policy": _policy,
     "should-start-on-boot": _at_boot,
+    "group": _group,
 }

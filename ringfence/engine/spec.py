@@ -36,7 +36,7 @@ def build(record: Record, image_config: Mapping[str, Any], options: Options, hos
     hostname = spec_namespaces.host_name(record.id, options, host)
     linux: dict[str, Any] = {
         "namespaces": spec_namespaces.namespaces(options, host),
-        "cgroupsPath": cgroup(record.id, options),
+        "cgroupsPath": cgroup(record.id, options, host),
         "resources": spec_resources.resources(options, host),
         "devices": spec_resources.devices(host),
         "maskedPaths": spec_mounts.masked(options, host),
@@ -62,9 +62,11 @@ def build(record: Record, image_config: Mapping[str, Any], options: Options, hos
     return result
 
 
-def cgroup(id: str, options: Options) -> str:
+def cgroup(id: str, options: Options, host: HostFacts) -> str:
     """The container's cgroup, below each hierarchy's mount point."""
-    return f"/{options.cgroup_parent.strip('/')}/{id}" if options.cgroup_parent else f"{CGROUP_PARENT}/{id}"
+    if options.cgroup_parent:
+        return f"/{options.cgroup_parent.strip('/')}/{id}"
+    return f"{host.group or CGROUP_PARENT}/{id}"
 
 
 def _seccomp(options: Options, host: HostFacts, capabilities: list[str]) -> dict[str, Any] | None:

@@ -42,14 +42,14 @@ class HostFacts:
     `mounts`: what was asked for, resolved (volumes.Volumes.resolve). `devices`: those of --device, or all of the host's
     for --privileged. `pids`: for each of network, pid, ipc that is `container:NAME`, the pid of that container's
     process. `blocks`: (major, minor) by path, of the devices that --device-read-bps and its siblings name. `uids`,
-    `gids`: (container id, host id, size) of --userns auto. `bounding`: the capabilities that this
-    process may hand on, as a mask. `thermal`: paths that docker masks on machines that have them. `rootless`: we are
-    not root of the machine; `single`: not even of other ids than our own. `mqueue`: /dev/mqueue can be had, as a file
-    system of the container's own or as the host's.
+    `gids`: (container id, host id, size) of --userns auto. `group`: the cgroup of --group, or "". `bounding`: the
+    capabilities that this process may hand on, as a mask. `thermal`: paths that docker masks on machines that
+    have them. `rootless`: we are not root of the machine; `single`: not even of other ids than our own. `mqueue`:
+    /dev/mqueue can be had, as a file system of the container's own or as the host's.
     """
 
-    __slots__ = ("blocks", "bounding", "bundle", "devices", "gids", "hostname", "kernel", "machine", "mounts", "mqueue",
-                 "pids", "rootless", "single", "thermal", "uids", "user")  # fmt: skip
+    __slots__ = ("blocks", "bounding", "bundle", "devices", "gids", "group", "hostname", "kernel", "machine", "mounts",
+                 "mqueue", "pids", "rootless", "single", "thermal", "uids", "user")  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class HostFacts:
         blocks: Mapping[str, tuple[int, int]] | None = None,
         uids: Sequence[IdMap] = (),
         gids: Sequence[IdMap] = (),
+        group: str = "",
         hostname: str = "localhost",
         machine: str = "x86_64",
         kernel: tuple[int, int] = (6, 1),
@@ -79,6 +80,7 @@ class HostFacts:
         self.blocks = blocks or {}
         self.uids = uids
         self.gids = gids
+        self.group = group
         self.hostname = hostname
         self.machine = machine
         self.kernel = kernel
@@ -98,6 +100,7 @@ def gather(
     pids: Mapping[str, int] | None = None,
     uids: Sequence[IdMap] = (),
     gids: Sequence[IdMap] = (),
+    group: str = "",
 ) -> HostFacts:
     """The facts of this machine for these options. InvalidInput for a --device that is not one."""
     from ringfence.linux import capabilities, namespaces
@@ -113,6 +116,7 @@ def gather(
         blocks=block_devices(options),
         uids=uids,
         gids=gids,
+        group=group,
         hostname=system.nodename,
         machine=system.machine,
         kernel=kernel_version(system.release),

@@ -10,7 +10,7 @@ from ringfence.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from ringfence.engine import Engine
@@ -49,12 +49,19 @@ def sample(engine: Engine, record: ContainerRecord, before: Sample | None) -> Sa
     """One measurement; a container that does not run uses nothing. CPU shares are since the measurement `before`."""
     current = status.of(engine, record)
     numbers = _numbers(engine, record) if current.live else {}
+    ports = networks(current.pid) if current.live else {}
+    return entry(record.id, f"/{record.name}", current.pid, numbers, ports, before)
+
+
+def entry(id: str, name: str, pid: int, numbers: Mapping[str, Mapping[str, int | None]],
+          ports: dict[str, dict[str, int]], before: Sample | None) -> Sample:  # fmt: skip
+    """One measurement in docker's shape, from what a cgroup tells (CgroupDriver.stats) and counters of interfaces."""
     cpu, memory = numbers.get("cpu", {}), numbers.get("memory", {})
     pids, blkio = numbers.get("pids", {}), numbers.get("blkio", {})
     found: Sample = {
-        "id": record.id,
-        "name": f"/{record.name}",
-        "pid": current.pid,
+        "id": id,
+        "name": name,
+        "pid": pid,
         "read": times.rfc3339(time.time_ns()),
         "preread": before["read"] if before else times.ZERO,
         "cpu_stats": {
@@ -72,7 +79,7 @@ def sample(engine: Engine, record: ContainerRecord, before: Sample | None) -> Sa
         "blkio_stats": {
             "io_service_bytes_recursive": [{"op": op, "value": blkio.get(op, 0)} for op in ("read", "write")]
         },
-        "networks": _networks(current.pid) if current.live else {},
+        "networks": ports,
     }  # fmt: skip
     found["Summary"] = summary(found)
     return found
@@ -136,7 +143,7 @@ def _machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _networks(pid: int) -> dict[str, dict[str, int]]:
+def networks(pid: int) -> dict[str, dict[str, int]]:
     """Counters of its interfaces but for lo, from /proc/PID/net/dev (proc(5))."""
     try:
         with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:

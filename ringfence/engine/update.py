@@ -25,6 +25,10 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
         if changed.given("restart") and record.auto_remove and changed.restart["policy"] != "no":
             raise Conflict(f"--restart: container {record.name} is removed when it exits (--rm)")
         merged = Options.from_json({**record.options, **changed.to_json()})
+        if record.options.get("group"):
+            from ringfence.engine import group
+
+            group.admit(engine, merged)
         resources = spec_resources.limits(_live(merged, changed), spec_host.block_devices(changed))
         if resources and status.of(engine, record).live:
             engine.runtime_of(record).update(record.id, resources)

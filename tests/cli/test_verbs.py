@@ -250,6 +250,28 @@ def test_volumes(command: Command) -> None:
     assert "unused" in command.ok("volume", "prune", "-af")
 
 
+def test_groups(command: Command) -> None:
+    limits = ("--cpus", "1", "--memory", "1g", "--pids", "500")
+    assert command.ok("group", "create", *limits, "--label", "a=b", "gold") == "gold"
+    assert command.ok("group", "create", "--cpu-shares", "512", "gold/silver") == "gold/silver"
+    command.ok("run", "-d", "--network", "none", "--name", "box", "--group", "gold/silver", "host", "sleep", "600")
+    assert command.ok("group", "ls").splitlines() == [
+        "NAME          CONTAINERS   CPUS      CPU SHARES   MEMORY    PIDS",
+        "gold          1            1         -            1GiB      500",
+        "gold/silver   1            -         512          -         -",
+    ]
+    assert command.ok("group", "ls", "-q", "--filter", "label=a").splitlines() == ["gold"]
+    assert command.ok("group", "ls", "--format", "{{.Name}} {{.Labels}}", "-f", "name=gold/").strip() == "gold/silver"
+    assert command.ok("group", "update", "--pids", "400", "gold") == "gold"
+    assert command.ok("group", "inspect", "-f", "{{.Limits.PidsLimit}} {{len .Containers}}", "gold") == "400 1"
+    assert command.ok("inspect", "-f", "{{.HostConfig.Group}}", "box") == "gold/silver"
+    assert command.ok("group", "stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "gold") == "gold 1"
+    refused = command.run("group", "rm", "gold/silver", "none")
+    assert (refused.status, len(refused.err.splitlines())) == (1, 2)
+    command.ok("rm", "-f", "box")
+    assert command.ok("group", "rm", "gold/silver", "gold").splitlines() == ["gold/silver", "gold"]
+
+
 def test_system(command: Command, box: str) -> None:
     assert "ContainersRunning: 1" in command.ok("info").splitlines()
     assert command.ok("info", "-f", "{{.ContainersRunning}}") == "1"

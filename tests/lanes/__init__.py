@@ -39,6 +39,7 @@ LANES = {
             "tests/engine/test_exec.py",
             "tests/engine/test_looking.py",
             "tests/engine/test_options_live.py",
+            "tests/engine/test_groups.py",
         ),
         lacks=frozenset(
             {

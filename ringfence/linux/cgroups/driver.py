@@ -54,6 +54,11 @@ class CgroupDriver:
         """All controllers of all hierarchies."""
         return frozenset([name for hierarchy in self._layout.hierarchies for name in hierarchy.controllers])
 
+    def version(self, *controllers: str) -> int:
+        """Of the hierarchy that the first known of these controllers is bound to: 1 or 2, or 0 if none is there."""
+        hierarchy = self._layout.of(*controllers)
+        return 0 if hierarchy is None else hierarchy.version
+
     # What a plan needs ------------------------------------------------------------------------------------------------
 
     def directories(self, cgroup: str) -> list[str]:
