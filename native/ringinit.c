@@ -106,8 +106,9 @@ enum operation {
 };
 enum actor { RUNTIME, CONTAINER };
 enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
+enum parent { PARENT_MONITOR, PARENT_REAPER, PARENT_CALLER }; /* whose child the process is in the end */
 
-struct header { char magic[4]; uint32_t count; int32_t fault, fault_errno; uint32_t preserve, stdio, stdin_open, detach; };
+struct header { char magic[4]; uint32_t count; int32_t fault, fault_errno; uint32_t preserve, stdio, stdin_open, parent; };
 struct op { uint16_t code, actor; uint32_t size; };
 
 enum { FILES = 16 };
@@ -202,11 +203,20 @@ static void remove_cgroups(void) {
 
 static void clean_up(void);
 
+/* Until the container actor has ended; its status, or 0 where it is our caller's child, and his to wait for. */
+static int await_end_of_child(void) {
+    int status = 0;
+    struct pollfd ended = { child_pidfd, POLLIN, 0 };
+    if (head.parent == PARENT_CALLER) while (poll(&ended, 1, -1) < 0 && errno == EINTR) {}
+    else while (waitpid(child, &status, __WALL) < 0 && errno == EINTR) {}
+    return status;
+}
+
 /* The runtime actor's way out: kill what was cloned and remove what was made; the report goes last, when nothing is left. */
 static void undo(void) {
     if (child > 0) {
         kill(child, SIGKILL);
-        while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {}
+        await_end_of_child();
     }
     clean_up();
     while (made_file_count) unlink(made_files[--made_file_count]);
@@ -770,8 +780,7 @@ static char await_container(void) {
         int fd = -1, n = receive_descriptor(turn_fd, message, sizeof message - 1, &fd);
         if (n <= 0) {
             if (last == 'X') return 'X';
-            int status = 0;
-            waitpid(child, &status, __WALL);
+            int status = await_end_of_child();
             child = -1;
             if (WIFSIGNALED(status)) fail_as(EINTR, "the container's set-up was killed by signal %d", WTERMSIG(status));
             fail_as(ECHILD, "the container's set-up ended early");
@@ -904,6 +913,7 @@ static void op_clone(void) {
     struct clone_args_ args = { .flags = (uint64_t)flags & ~(uint64_t)(NEWTIME | NEWCGROUP), .exit_signal = SIGCHLD };
     int pidfd = -1;
     args.flags |= 0x1000; /* CLONE_PIDFD */
+    if (head.parent == PARENT_CALLER) args.flags |= CLONE_PARENT, args.exit_signal = 0; /* it is our own, SIGCHLD */
     args.pidfd = (uint64_t)(uintptr_t)&pidfd;
     if (cgroup >= 0) args.flags |= INTO_CGROUP, args.cgroup = (uint64_t)slot[cgroup];
     pid_t pid = (pid_t)syscall(NR_clone3, &args, sizeof args);
@@ -2133,7 +2143,7 @@ static void run(void) {
     }
     /* only the runtime actor gets here: the container actor has become the program */
     char last = turn == RUNTIME ? 'T' : await_container();
-    if (head.detach) { /* no monitor: the container's parent becomes whoever reaps for the caller (subreaper) */
+    if (head.parent != PARENT_MONITOR) { /* with us gone the process's parent is the caller, or who reaps for him (subreaper) */
         char message[64];
         int n = snprintf(message, sizeof message, "P{\"pid\":%d,\"monitor\":0}", (int)child);
         if (pty >= 0) send_descriptor(control_fd, 'M', pty);
@@ -2162,9 +2172,47 @@ static int hold(int socket, int new) {
 
 /* ringinit init PROGRAM...: see init_of. ringinit hold|keep SOCKET: see hold. ringinit PLAN_FD CONTROL_FD: the plan is a
  * memory file; the control socket speaks the attach protocol. */
+/* ---- sealed: no container can ever write to our program (ringfence/runtime/helper.py) ------------------------------ */
+
+/* It as a file of a read-only overlay that is attached nowhere; an overlay needs two layers, `second` is any directory. */
+static int sealed_overlay(const char *second) {
+    char path[PATH_MAX], layers[2 * PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (size <= 0) return -1;
+    path[size] = 0;
+    char *name = strrchr(path, '/');
+    *name++ = 0;
+    snprintf(layers, sizeof layers, "%s:%s", path, second);
+    int fs = (int)syscall(NR_fsopen, "overlay", FSOPEN_CLOEXEC_), root = -1, fd = -1;
+    if (fs >= 0 && !syscall(NR_fsconfig, fs, FSCONFIG_STRING, "lowerdir", layers, 0) &&
+        !syscall(NR_fsconfig, fs, FSCONFIG_FLAG, "ro", NULL, 0) && !syscall(NR_fsconfig, fs, FSCONFIG_CREATE, NULL, NULL, 0))
+        root = (int)syscall(NR_fsmount, fs, FSMOUNT_CLOEXEC_, ATTR_RDONLY);
+    if (root >= 0) fd = openat(root, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), close(root);
+    if (fs >= 0) close(fs);
+    return fd;
+}
+
+/* It as a sealed memory file, where there is no privilege for a mount, or no overlay in this kernel. */
+static int sealed_memory(void) {
+    char buffer[16384];
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = (int)syscall(SYS_memfd_create, "ringinit", 3u /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
+    ssize_t n = from < 0 ? -1 : 1;
+    while (fd >= 0 && n > 0 && (n = read(from, buffer, sizeof buffer)) > 0) if (write(fd, buffer, (size_t)n) != n) n = -1;
+    if (from >= 0) close(from);
+    if (fd >= 0 && (n < 0 || fcntl(fd, 1033 /* F_ADD_SEALS */, 0xf /* SEAL, SHRINK, GROW, WRITE */))) close(fd), fd = -1;
+    return fd;
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[1], "init")) return init_of((const char **)argv + 2);
     if (argc == 3 && (!strcmp(argv[1], "hold") || !strcmp(argv[1], "keep"))) return hold(atoi(argv[2]), argv[1][0] == 'h');
+    if (argc == 4) { /* not yet sealed */
+        int fd = sealed_overlay(argv[3]);
+        if (fd < 0) fd = sealed_memory();
+        char *const again[] = { argv[0], argv[1], argv[2], NULL }, *const empty[] = { NULL };
+        if (fd >= 0) syscall(SYS_execveat, fd, "", again, empty, AT_EMPTY_PATH);
+        return 71;
+    }
     if (argc != 3) {
         static const char usage[] = "ringinit: executes container plans for ringfence; it is not run by hand\n";
         (void)!write(2, usage, sizeof usage - 1);
@@ -2192,7 +2240,7 @@ int main(int argc, char **argv) {
     fcntl(control_fd, F_SETFD, FD_CLOEXEC);
     signal(SIGCHLD, SIG_DFL); /* where the caller ignores it, no child could be waited for */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody may look into us while we join a container (CVE-2016-9962) */
-    if (!head.detach) setsid();
+    if (head.parent == PARENT_MONITOR) setsid();
     original_umask = umask(0);
     run();
     return 0;

@@ -3,16 +3,15 @@
 A failed call raises OSError with its paths (so Python picks FileNotFoundError, PermissionError, ...) and a note that
 shows the call with its arguments. Flags are plain ints here: their names live in the facility's own module. Every call
 has its own function object, because ctypes without a prototype cuts ints to 32 bits and a prototype set on a shared
-object would leak to the other users of the symbol.
+object would leak to the other users of the symbol. ctypes is loaded by the first call: its import costs a start 2 ms,
+and most commands leave all such calls to the helper.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import struct
-from ctypes import c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 AT_FDCWD = -100
-_LIBRARY = ctypes.CDLL(None, use_errno=True)
 
 # From 403 on, numbers are the same on every architecture; the C library's own wrappers are too young to rely on.
 _NUMBERS = {
@@ -53,27 +51,39 @@ class _Struct(bytes):
 
 
 class _Call:
-    """One C function with its prototype, or with `system` the system call of that name through syscall(2)."""
+    """One C function with the types of its arguments, or with `system` the system call of that name by syscall(2)."""
 
-    __slots__ = ("_function", "_name", "_number")
+    __slots__ = ("_function", "_name", "_number", "_types")
 
-    def __init__(self, name: str, *types: Any, system: bool = False) -> None:
+    def __init__(self, name: str, *types: str, system: bool = False) -> None:
         self._name = name
         self._number = _system_call_number(name) if system else 0
-        self._function = _LIBRARY["syscall" if system else name]
-        self._function.argtypes = (c_long, *types) if system else types
-        self._function.restype = c_long if system else c_int
+        self._types = types
+        self._function: Any = None
 
     def __call__(self, *arguments: Any, path: StrPath | None = None, path2: StrPath | None = None) -> int:
         if self._number is None:
             raise NotImplementedError(f"the number of {self._name}(2) on {os.uname().machine} is not in the table")
-        result: int = self._function(self._number, *arguments) if self._number else self._function(*arguments)
+        function = self._function or self._bind()
+        result: int = function(self._number, *arguments) if self._number else function(*arguments)
         if result >= 0:
             return result
-        number = ctypes.get_errno()
+        from ctypes import get_errno
+
+        number = get_errno()
         error = OSError(number, os.strerror(number), _shown(path), None, _shown(path2))
         error.add_note(f"{self._name}({', '.join(map(_argument, arguments))})")
         raise error
+
+    def _bind(self) -> Any:
+        import ctypes
+
+        function = ctypes.CDLL(None, use_errno=True)["syscall" if self._number else self._name]
+        types = [getattr(ctypes, f"c_{type}") for type in self._types]
+        function.argtypes = [ctypes.c_long, *types] if self._number else types
+        function.restype = ctypes.c_long if self._number else ctypes.c_int
+        self._function = function
+        return function
 
 
 def _system_call_number(name: str) -> int | None:
@@ -109,29 +119,29 @@ def _argument(value: object) -> str:
     return str(int(value)) if isinstance(value, int) else "..."
 
 
-_mount = _Call("mount", c_char_p, c_char_p, c_char_p, c_ulong, c_char_p)
-_umount2 = _Call("umount2", c_char_p, c_int)
-_pivot_root = _Call("pivot_root", c_char_p, c_char_p, system=True)
-_open_tree = _Call("open_tree", c_int, c_char_p, c_uint, system=True)
-_move_mount = _Call("move_mount", c_int, c_char_p, c_int, c_char_p, c_uint, system=True)
-_fsopen = _Call("fsopen", c_char_p, c_uint, system=True)
-_fsconfig = _Call("fsconfig", c_int, c_uint, c_char_p, c_char_p, c_int, system=True)
-_fsmount = _Call("fsmount", c_int, c_uint, c_uint, system=True)
-_mount_setattr = _Call("mount_setattr", c_int, c_char_p, c_uint, c_char_p, c_ulong, system=True)
-_openat2 = _Call("openat2", c_int, c_char_p, c_char_p, c_ulong, system=True)
-_close_range = _Call("close_range", c_uint, c_uint, c_uint, system=True)
-_renameat2 = _Call("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, system=True)
-_syncfs = _Call("syncfs", c_int)
-_inotify_init1 = _Call("inotify_init1", c_int)
-_inotify_add_watch = _Call("inotify_add_watch", c_int, c_char_p, c_uint)
-_unshare = _Call("unshare", c_int)
-_setns = _Call("setns", c_int, c_int)
-_prctl = _Call("prctl", c_int, c_ulong, c_ulong, c_ulong, c_ulong)
-_seccomp = _Call("seccomp", c_uint, c_uint, c_void_p, system=True)
-_pidfd_getfd = _Call("pidfd_getfd", c_int, c_int, c_uint, system=True)
-_setfsuid = _Call("setfsuid", c_uint)
-_setfsgid = _Call("setfsgid", c_uint)
-_bpf = _Call("bpf", c_int, c_void_p, c_uint, system=True)
+_mount = _Call("mount", "char_p", "char_p", "char_p", "ulong", "char_p")
+_umount2 = _Call("umount2", "char_p", "int")
+_pivot_root = _Call("pivot_root", "char_p", "char_p", system=True)
+_open_tree = _Call("open_tree", "int", "char_p", "uint", system=True)
+_move_mount = _Call("move_mount", "int", "char_p", "int", "char_p", "uint", system=True)
+_fsopen = _Call("fsopen", "char_p", "uint", system=True)
+_fsconfig = _Call("fsconfig", "int", "uint", "char_p", "char_p", "int", system=True)
+_fsmount = _Call("fsmount", "int", "uint", "uint", system=True)
+_mount_setattr = _Call("mount_setattr", "int", "char_p", "uint", "char_p", "ulong", system=True)
+_openat2 = _Call("openat2", "int", "char_p", "char_p", "ulong", system=True)
+_close_range = _Call("close_range", "uint", "uint", "uint", system=True)
+_renameat2 = _Call("renameat2", "int", "char_p", "int", "char_p", "uint", system=True)
+_syncfs = _Call("syncfs", "int")
+_inotify_init1 = _Call("inotify_init1", "int")
+_inotify_add_watch = _Call("inotify_add_watch", "int", "char_p", "uint")
+_unshare = _Call("unshare", "int")
+_setns = _Call("setns", "int", "int")
+_prctl = _Call("prctl", "int", "ulong", "ulong", "ulong", "ulong")
+_seccomp = _Call("seccomp", "uint", "uint", "void_p", system=True)
+_pidfd_getfd = _Call("pidfd_getfd", "int", "int", "uint", system=True)
+_setfsuid = _Call("setfsuid", "uint")
+_setfsgid = _Call("setfsgid", "uint")
+_bpf = _Call("bpf", "int", "void_p", "uint", system=True)
 
 
 def mount(source: StrPath | None, target: StrPath, type: str | None, flags: int, data: str | bytes | None) -> None:
@@ -249,6 +259,8 @@ def setfsgid(gid: int) -> None:
 
 def seccomp_set_filter(program: bytes, flags: int) -> int:
     """seccomp(2) SECCOMP_SET_MODE_FILTER: `program` is an array of struct sock_filter; returns 0 or a listener."""
+    import ctypes
+
     instructions = ctypes.create_string_buffer(program, len(program))
     header = _Struct("@HP", len(program) // 8, ctypes.addressof(instructions))
     return _seccomp(1, flags, header)
@@ -261,6 +273,8 @@ def pidfd_getfd(process: int, number: int) -> int:
 
 def bpf_prog_load(type: int, instructions: bytes, license: str = "", attach_type: int = 0) -> int:
     """bpf(2) BPF_PROG_LOAD; the returned descriptor is the caller's; the verifier's log is a note of the error."""
+    import ctypes
+
     code = ctypes.create_string_buffer(instructions, len(instructions))
     name = ctypes.create_string_buffer(license.encode())
     log = ctypes.create_string_buffer(16384)

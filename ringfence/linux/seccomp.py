@@ -1,9 +1,8 @@
-"""System call filters (seccomp(2)): a profile of the OCI spec compiled by libseccomp, cached, and loaded."""
+"""System call filters (seccomp(2)): a profile of the OCI spec compiled by libseccomp, and loaded."""
 
 from __future__ import annotations
 
 import errno
-import os
 
 from ringfence.errors import InvalidInput
 from ringfence.linux import _libc, _libseccomp
@@ -20,22 +19,18 @@ __all__ = [
     "FLAGS",
     "OPERATORS",
     "add_rules",
-    "cached_filter",
     "compile_filter",
     "flags",
     "load",
     "notifies",
 ]
 
-# To be raised when the same profile compiles to another program than before: the cache must not answer then.
-_COMPILER = 1
 # The library's names for what `uname -m` calls otherwise.
 _MACHINES = {"i386": "x86", "i686": "x86", "armv7l": "arm", "armv8l": "arm"}
 _MOST_INSTRUCTIONS = 4096
 # Below this a tree is no faster, and libseccomp before 2.5.4 loses the default action of an empty one (its issue 370).
 _FEWEST_RULES_FOR_TREE = 8
 _INSTRUCTION_SIZE = 8  # struct sock_filter
-_last: tuple[str, dict[str, Any], bytes] | None = None
 
 
 def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
@@ -57,35 +52,6 @@ def compile_filter(seccomp: dict[str, Any], arch: str = "") -> bytes:
         program = enosys_for_newer(profile, architectures) + filter.export()
     if len(program) // _INSTRUCTION_SIZE > _MOST_INSTRUCTIONS:
         raise InvalidInput(f"linux.seccomp.syscalls: more than {_MOST_INSTRUCTIONS} instructions when compiled")
-    return program
-
-
-def cached_filter(seccomp: dict[str, Any], cache_dir: str) -> bytes:
-    """The same for this machine from `cache_dir` if it is there, else compiled and kept there for the next time.
-
-    A file is the digest of the program and the program: one that a crash or a full disk cut short is made anew. A
-    process that starts one container after the other finds the last profile's program in its memory.
-    """
-    global _last
-    if _last is None or _last[0] != cache_dir or _last[1] != seccomp:
-        from ringfence import json
-
-        _last = (cache_dir, json.loads(json.dumps(seccomp)), _from_file(seccomp, cache_dir))  # theirs may change
-    return _last[2]
-
-
-def _from_file(seccomp: dict[str, Any], cache_dir: str) -> bytes:
-    path = os.path.join(cache_dir, _key(seccomp))
-    try:
-        with open(path, "rb", buffering=0) as file:
-            content = file.readall()
-        program = content[32:]
-        if program and _sha256(program).digest() == content[:32]:
-            return program
-    except FileNotFoundError:
-        pass
-    program = compile_filter(seccomp)
-    _write(path, _sha256(program).digest() + program)
     return program
 
 
@@ -135,33 +101,3 @@ def add_rules(filter: _libseccomp.Filter, profile: Profile) -> int:
                 filter.add_rule(rule.action, number, conditions)
                 count += 1
     return count
-
-
-def _key(seccomp: dict[str, Any]) -> str:
-    from ringfence import json
-
-    described = json.dumps([seccomp, _libseccomp.version(), os.uname().machine, _COMPILER], sort_keys=True)
-    return f"{_sha256(described.encode()).hexdigest()}.bpf"
-
-
-def _sha256(data: bytes) -> Any:
-    # hashlib itself loads OpenSSL: 3 ms on the way to every start, more than all the rest of a cache hit.
-    for module in ("_sha2", "_sha256", "hashlib"):
-        try:
-            return __import__(module).sha256(data)
-        except ImportError:
-            continue
-    raise AssertionError("unreachable: hashlib is part of Python")
-
-
-def _write(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb", buffering=0) as file:
-            file.write(content)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -68,7 +68,7 @@ class CommandRuntime:
             encoded = plan.encode(
                 stdio=stdio(launch, launch.spec["process"]),
                 stdin=watched is not None and watched.stdin,
-                detach=watched is None,
+                parent="reaper" if watched is None else "monitor",
                 fault=launch.fault,
             )
             executed = execute(plan, encoded, directory)
@@ -91,7 +91,7 @@ class CommandRuntime:
         name = f"exec-{os.urandom(6).hex()}"
         plan = compile_command.compile_exec(wanted, facts, self.program, name)
         kind = "terminal" if wanted.get("terminal") else "pipes"
-        executed = execute(plan, plan.encode(stdio=kind, stdin=monitoring.stdin, detach=False), record.directory)
+        executed = execute(plan, plan.encode(stdio=kind, stdin=monitoring.stdin, parent="monitor"), record.directory)
         return Started(executed.pid, executed.monitor_pid, executed.control)
 
     def status(self, id: str) -> dict[str, Any]:

@@ -36,10 +36,13 @@ def plan_of(root: str, launch: Launch, *, wait: bool = False, preserve: int = 0)
     return compile_container(launch.spec, _facts(root, f"{root}/{launch.id}", launch, wait, preserve))
 
 
-def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[int] = ()) -> Executed:
+def create(
+    root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[int] = (), parent: str = "reaper"
+) -> Executed:
     """Create the container and, unless `wait`, execute its program. `root` holds the state directories.
 
-    Without monitoring the process inherits our stdin, stdout and stderr and becomes a child of the nearest subreaper.
+    Without monitoring the process inherits our stdin, stdout and stderr, and becomes a child of the nearest subreaper
+    (`parent` "reaper") or of ours ("caller").
     Raises InvalidInput, Conflict (id in use), CannotExecute, Failed.
     """
     spec = launch.spec
@@ -59,7 +62,7 @@ def create(root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[
         encoded = plan.encode(
             stdio=stdio(launch, spec.get("process") or {}),
             stdin=launch.monitoring is not None and launch.monitoring.stdin,
-            detach=launch.monitoring is None,
+            parent=parent if launch.monitoring is None else "monitor",
             preserve=len(preserve),
             fault=launch.fault,
         )
@@ -231,9 +234,10 @@ def seccomp(root: str, spec: dict[str, Any]) -> tuple[bytes | None, int]:
     profile = (spec.get("linux") or {}).get("seccomp")
     if not profile:
         return None, 0
-    from ringfence.linux import seccomp as facility
+    from ringfence.linux import seccompcache, seccompprofile
 
-    return facility.cached_filter(profile, os.path.join(os.path.dirname(root), "seccomp")), facility.flags(profile)
+    filter = seccompcache.cached_filter(profile, os.path.join(os.path.dirname(root), "seccomp"))
+    return filter, seccompprofile.flags(profile)
 
 
 def _resctrl(spec: dict[str, Any], facts: Facts) -> list[str]:

@@ -33,8 +33,11 @@ def exec(
     preserve: Sequence[int] = (),
     frozen: bool = False,
     subgroups: Mapping[str, str] | None = None,
+    parent: str = "reaper",
 ) -> Executed:
     """Execute `process` (runtime-spec) in the container; with `privileged` without the container's seccomp filter.
+
+    `parent` as for `create`.
 
     Raises Conflict unless it is running, InvalidInput, CannotExecute, Failed.
     """
@@ -69,7 +72,7 @@ def exec(
         encoded = plan.encode(
             stdio="terminal" if wanted.get("terminal") else "inherit" if monitoring is None else "pipes",
             stdin=monitoring is not None and monitoring.stdin,
-            detach=monitoring is None,
+            parent=parent if monitoring is None else "monitor",
             preserve=len(preserve),
         )
         listener = None if privileged else _listener(record)

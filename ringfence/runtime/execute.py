@@ -60,20 +60,22 @@ def execute(
 ) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
-    `scratch` is any existing directory (see helper.sealed). `preserve` are descriptors for the process, from 3 on.
+    `scratch` is any existing directory, for a helper that seals itself: an overlay needs two layers. `preserve` are
+    descriptors for the process, from 3 on.
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices.
     """
-    program = helper.sealed(scratch)
     ours, theirs = sockets.pair()
     try:
         memory = os.memfd_create("plan", os.MFD_CLOEXEC)
         try:
             os.write(memory, encoded)
-            _spawn(program, memory, theirs.fileno(), preserve)
+            pid = _spawn(scratch, memory, theirs.fileno(), preserve)
         finally:
             os.close(memory)
             theirs.close()
-        return _report(plan, ours, listener, mover)
+        executed = _report(plan, ours, listener, mover)
+        helper.keep(pid)
+        return executed
     except _NobodyAnswers as error:
         _abandon(ours)
         raise error.reason from None
@@ -93,17 +95,22 @@ def _abandon(control: sockets.Socket) -> None:
                 os.kill(json.loads(message[1:])["pid"], signals.SIGKILL)
 
 
-def _spawn(program: int, memory: int, control: int, preserve: Sequence[int]) -> None:
+def _spawn(scratch: str, memory: int, control: int, preserve: Sequence[int]) -> int:
     # Numbers above those that the process keeps: an earlier dup2 must not overwrite a later source.
     first = 3 + len(preserve)
+    program = helper.kept()
     top = max(first + 2, memory, control, program, *preserve) + 1
     actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, fd, top + n) for n, fd in enumerate(preserve)]
     plan_fd, control_fd = top + len(preserve), top + len(preserve) + 1
     actions += [(os.POSIX_SPAWN_DUP2, memory, plan_fd), (os.POSIX_SPAWN_DUP2, control, control_fd)]
     actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n in range(len(preserve))]
-    arguments = ["ringinit", str(plan_fd), str(control_fd)]
+    path, arguments = f"/proc/self/fd/{program}", ["ringinit", str(plan_fd), str(control_fd)]
+    if program < 0:
+        path, arguments = helper.path(), [*arguments, scratch]
     _reap()
-    _monitors.add(os.posix_spawn(f"/proc/self/fd/{program}", arguments, {}, file_actions=actions))
+    pid = os.posix_spawn(path, arguments, {}, file_actions=actions)
+    _monitors.add(pid)
+    return pid
 
 
 _monitors: set[int] = set()

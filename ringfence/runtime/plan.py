@@ -22,6 +22,7 @@ RUNTIME, CONTAINER = 0, 1
 ACTORS = ("runtime", "container")
 SLOTS = 512
 STDIO = {"inherit": 0, "pipes": 1, "terminal": 2}
+PARENTS = {"monitor": 0, "reaper": 1, "caller": 2}
 
 _HEADER = Struct("<4sIiiIIII")
 _OPERATION = Struct("<HHI")
@@ -100,12 +101,12 @@ class Plan:
         *,
         stdio: str = "inherit",
         stdin: bool = False,
-        detach: bool = True,
+        parent: str = "reaper",
         preserve: int = 0,
         fault: tuple[int, int] = (-1, 0),
     ) -> bytes:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
-        out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, detach)]
+        out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])]
         for operation in self.operations:
             code, arguments, _text = BY_NAME[operation.name]
             body = _encode(arguments, operation)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.errors import InvalidInput
-from ringfence.linux import _libc, _libseccomp, seccomp, seccompprofile
+from ringfence.linux import _libc, _libseccomp, seccomp, seccompcache, seccompprofile
 from tests import needs
 from tests.linux.bpf import ARCHITECTURES, answer
 
@@ -292,40 +292,40 @@ class TestCache:
 
     def test_the_second_time_the_program_comes_from_the_file(self, tmp_path: Path) -> None:
         directory = tmp_path / "new" / "seccomp"
-        program = seccomp.cached_filter(self.RULES, str(directory))
+        program = seccompcache.cached_filter(self.RULES, str(directory))
         assert program == seccomp.compile_filter(self.RULES)
         [file] = directory.iterdir()
         before = file.stat()
-        assert seccomp.cached_filter(self.RULES, str(directory)) == program
+        assert seccompcache.cached_filter(self.RULES, str(directory)) == program
         assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
     def test_a_profile_that_was_changed_in_place_is_another(self, tmp_path: Path) -> None:
         rules = profile(allow("read", "write"))
-        before = seccomp.cached_filter(rules, str(tmp_path))
+        before = seccompcache.cached_filter(rules, str(tmp_path))
         rules["syscalls"][0]["names"].remove("write")
-        assert seccomp.cached_filter(rules, str(tmp_path)) == seccomp.compile_filter(rules) != before
+        assert seccompcache.cached_filter(rules, str(tmp_path)) == seccomp.compile_filter(rules) != before
 
     def test_another_profile_is_another_file_and_the_order_of_keys_is_none(self, tmp_path: Path) -> None:
         reordered = dict(reversed(self.RULES.items()))
         for rules in (self.RULES, reordered, profile(allow("read")), profile(allow("read"), defaultErrnoRet=2)):
-            seccomp.cached_filter(rules, str(tmp_path))
+            seccompcache.cached_filter(rules, str(tmp_path))
         assert len(list(tmp_path.iterdir())) == 3
 
     @pytest.mark.parametrize("damage", [b"", b"short", bytes(64)])
     def test_a_damaged_file_is_made_anew(self, tmp_path: Path, damage: bytes) -> None:
-        program = seccomp.cached_filter(self.RULES, str(tmp_path))
+        program = seccompcache.cached_filter(self.RULES, str(tmp_path))
         [file] = tmp_path.iterdir()
         whole = file.read_bytes()
         for content in (damage, whole[:-8], whole[:-1] + b"\xff"):
             file.write_bytes(content)
-            seccomp.cached_filter(self.RULES, str(tmp_path / "other"))  # the last is in memory
-            assert seccomp.cached_filter(self.RULES, str(tmp_path)) == program
+            seccompcache.cached_filter(self.RULES, str(tmp_path / "other"))  # the last is in memory
+            assert seccompcache.cached_filter(self.RULES, str(tmp_path)) == program
             assert file.read_bytes() == whole
         assert list(tmp_path.glob("*.bpf*")) == [file], "no temporary file is left"
 
     def test_an_invalid_profile_leaves_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput):
-            seccomp.cached_filter(profile(allow()), str(tmp_path))
+            seccompcache.cached_filter(profile(allow()), str(tmp_path))
         assert list(tmp_path.iterdir()) == []
 
 

@@ -21,8 +21,6 @@ def run(call: Call) -> int:
     process = _process(call, record.spec.get("process") or {})
     detach = call.flags.on("detach")
     handover.check_console(call, bool(process.get("terminal")), detach)
-    if not detach:
-        terminal.become_subreaper()
     executed = exec.exec(
         record,
         process,
@@ -30,13 +28,17 @@ def run(call: Call) -> int:
         preserve=handover.preserved(call, 0),
         frozen=call.frozen(record) and not call.flags.on("ignore-paused"),
         subgroups=_subgroups(call.flags.many("cgroup")),
+        parent="reaper" if detach else "caller",
     )
     try:
         handover.give(call, executed)
     except BaseException:  # nobody would know of it
         exec.abandon(executed)
         raise
-    return 0 if detach else terminal.attend(executed)
+    if detach:
+        return 0
+    terminal.adopt_orphans(record.spec)
+    return terminal.attend(executed)
 
 
 def _process(call: Call, base: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         keyring=not call.flags.on("no-new-keyring"),
         no_pivot=call.flags.on("no-pivot"),
     )
-    executed = create.create(call.root, wanted, wait=wait, preserve=preserve)
+    executed = create.create(
+        call.root, wanted, wait=wait, preserve=preserve, parent="caller" if stays else "reaper"
+    )
     try:
         handover.give(call, executed)
     except BaseException:  # nobody would know of it

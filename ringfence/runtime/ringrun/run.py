@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def run(call: Call) -> int:
     detach = call.flags.on("detach")
-    if not detach:
-        terminal.become_subreaper()
     executed = launch(call, wait=False, stays=not detach)
     _poststart(call)
     if detach:
         executed.control.close()
         return 0
-    status = terminal.attend(executed, reap_others=not call.flags.on("no-subreaper"))
+    if not call.flags.on("no-subreaper"):
+        terminal.adopt_orphans(call.record().spec)
+    status = terminal.attend(executed)
     if not call.flags.on("keep"):
         destroy(call)
     return status

@@ -6,11 +6,14 @@ import os
 import select
 from _signal import signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 
-from ringfence.linux import _libc, signals
+from ringfence.linux import signals
 from ringfence.linux.terminal import RawMode, set_window_size, window_size
+from ringfence.runtime.compile_namespaces import requested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ringfence.runtime.execute import Executed
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -19,28 +22,26 @@ _NOT_FORWARDED = {
 }
 
 
-def become_subreaper() -> None:
-    """The container's process will be our child when the helper has gone, so that we can wait for it."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(spec: dict[str, Any]) -> None:
+    """We reap what a container without a pid namespace leaves behind; another one's first process does it itself."""
+    if "pid" not in requested(spec):
+        from ringfence.linux import _libc  # the 2 ms of ctypes
+
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def attend(executed: Executed, *, reap_others: bool = True) -> int:
-    """Pass signals on and wait for the process; with a terminal copy between it and ours. Its exit status.
-
-    Without `reap_others` its orphans go to whoever reaps for our own parents; it itself is our child already.
-    """
+def attend(executed: Executed) -> int:
+    """Pass signals on and wait for the process, our child; with a terminal copy between it and ours. Its status."""
     while executed.control.recv(1):
-        continue  # the helper ends, and so hands the process over to us
+        continue  # the helper ends
     executed.control.close()
-    if not reap_others:
-        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0)
     forwarded = [number for number in range(1, 32) if number not in _NOT_FORWARDED]
     for number in forwarded:
         signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
     if executed.terminal >= 0:
         _copy(executed.terminal)
     pid, status = 0, 0
-    while pid != executed.pid:  # the helper itself is our child as well, and hands the process over when it ends
+    while pid != executed.pid:  # the helper is our child as well
         pid, status = os.waitpid(-1, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
