@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ringfence.oci.digest import Source
 
 
-_MOST = 3  # layers at once: each may hold a window of 32 MiB (layers/compression.py)
+_MOST = 3  # layers at once: each may hold a window of 32 MiB in memory (layers/compression.py)
 
 
 class Stopped(Conflict):

@@ -23,9 +23,11 @@ _MAGICS: tuple[tuple[bytes, Compression], ...] = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
 )
-_LONGEST_MAGIC = 6
-_LARGEST_WINDOW = 32 << 20
-"""Bytes of zstd's window, all held in memory: RFC 8878, 3.1.1.1.2, asks for 8 MiB, BuildKit's best level takes this."""
+_LONGEST_HEADER = 18  # bytes of a zstd frame's; the magics are shorter
+_WINDOW_IN_MEMORY = 32 << 20
+"""Bytes of zstd's window: RFC 8878, 3.1.1.1.2, asks for 8 MiB, BuildKit's best level takes this."""
+_LARGEST_WINDOW = 512 << 20
+"""As podman, skopeo and containerd accept; `zstd -22` takes 128 MiB. Those above the former are kept in a file."""
 
 
 def detect(start: bytes) -> Compression:
@@ -46,14 +48,14 @@ class Decompressor:
 
     def __init__(self, stream: Readable, compression: Compression | None = None) -> None:
         start = b""
-        while len(start) < _LONGEST_MAGIC and (more := stream.read(_LONGEST_MAGIC - len(start))):
+        while len(start) < _LONGEST_HEADER and (more := stream.read(_LONGEST_HEADER - len(start))):
             start += more
         self.compression: Compression = compression or detect(start)
         source = _Rejoined(start, stream)
         self._errors: tuple[type[Exception], ...] = ()
         self._stream: Readable = source
         if self.compression != "none":
-            self._stream, self._errors = _decoder(self.compression, source)
+            self._stream, self._errors = _decoder(self.compression, source, start)
 
     def read(self, size: int, /) -> bytes:
         try:
@@ -81,8 +83,8 @@ class _Rejoined:
         return len(data)
 
 
-def _decoder(compression: Compression, source: Any) -> tuple[Readable, tuple[type[Exception], ...]]:
-    """The decoding file, and what it raises for bad data."""
+def _decoder(compression: Compression, source: Any, start: bytes) -> tuple[Readable, tuple[type[Exception], ...]]:
+    """The decoding file, and what it raises for bad data; `start` is what `source` begins with."""
     if compression == "gzip":
         import gzip
         import zlib
@@ -94,8 +96,10 @@ def _decoder(compression: Compression, source: Any) -> tuple[Readable, tuple[typ
         file: Readable = igzip.IGzipFile(fileobj=source, mode="rb")  # type: ignore[no-untyped-call]
         return file, (EOFError, gzip.BadGzipFile, igzip_lib.IsalError)  # type: ignore[return-value]  # stub: an instance
     if compression == "zstd":
+        if _WINDOW_IN_MEMORY < window_size(start) <= _LARGEST_WINDOW:
+            return _decoder_of_large_windows(source)
         zstd = _zstd()
-        options = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW.bit_length() - 1}
+        options = {zstd.DecompressionParameter.window_log_max: _WINDOW_IN_MEMORY.bit_length() - 1}
         return zstd.ZstdFile(source, "rb", options=options), (EOFError, zstd.ZstdError)
     if compression == "bzip2":
         import bz2
@@ -104,6 +108,29 @@ def _decoder(compression: Compression, source: Any) -> tuple[Readable, tuple[typ
     import lzma
 
     return lzma.LZMAFile(source), (EOFError, lzma.LZMAError)
+
+
+def _decoder_of_large_windows(source: Any) -> tuple[Readable, tuple[type[Exception], ...]]:
+    try:
+        from ringfence.linux._libzstd import WindowInFile, ZstdError
+
+        return WindowInFile(source, _LARGEST_WINDOW), (EOFError, ZstdError)
+    except OSError:
+        raise Unsupported(f"a zstd stream with a window above {_WINDOW_IN_MEMORY >> 20} MiB needs libzstd") from None
+
+
+def window_size(header: bytes) -> int:
+    """The window that a zstd frame's header asks for (RFC 8878, 3.1.1.1), 0 if it is none. Needs up to 18 bytes."""
+    if detect(header) != "zstd" or header[0] != 0x28 or len(header) < 6:
+        return 0
+    descriptor = header[4]
+    if not descriptor & 0x20:
+        exponent, mantissa = header[5] >> 3, header[5] & 7
+        return (8 + mantissa) << (7 + exponent)
+    # a single segment: the content is the window
+    position = 5 + (0, 1, 2, 4)[descriptor & 3]
+    size = (1, 2, 4, 8)[descriptor >> 6]
+    return int.from_bytes(header[position : position + size], "little") + (256 if size == 2 else 0)
 
 
 def _zstd() -> Any:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringfence.errors import Corrupt, InvalidInput
-from ringfence.layers.compression import Decompressor, compress, detect
+from ringfence.layers.compression import Decompressor, compress, detect, window_size
 from tests import needs
 
 TYPE_CHECKING = False
@@ -127,17 +132,68 @@ def test_gzip_is_read_without_isal_too() -> None:
     assert result.stdout.decode().splitlines()[1].startswith("gzip stream: ")
 
 
-@pytest.mark.parametrize(("window", "read_to_its_end"), [(25, True), (26, False)])
-def test_a_zstd_window_that_would_fill_the_memory_is_refused(window: int, read_to_its_end: bool) -> None:
-    from ringfence.layers.compression import _zstd as zstd
+def frame(window_log: int, content: bytes = CONTENT) -> bytes:
+    """Without a size in its header a frame must be decoded with the window that it names (RFC 8878, 3.1.1.1.2)."""
+    from ringfence.layers.compression import _zstd
 
-    options = {zstd().CompressionParameter.window_log: window, zstd().CompressionParameter.compression_level: 1}
-    # Without a size in its header a frame must be decoded with the window that it names (RFC 8878, 3.1.1.1.2).
-    writer = zstd().ZstdCompressor(options=options)
-    stream = Decompressor(io.BytesIO(writer.compress(CONTENT) + writer.flush()))
+    zstd = _zstd()
+    names = zstd.CompressionParameter
+    options = {names.window_log: window_log, names.compression_level: 1, names.checksum_flag: 1}
+    writer = zstd.ZstdCompressor(options=options)
+    return bytes(writer.compress(content) + writer.flush())
 
-    if read_to_its_end:
-        assert read(stream) == CONTENT
+
+@pytest.mark.parametrize("window", [20, 25, 26, 29])
+def test_zstd_windows_are_accepted_as_far_as_podman_and_containerd_accept_them(window: int) -> None:
+    assert window_size(frame(window)) == 1 << window
+    assert read(Decompressor(io.BytesIO(frame(window) * 2))) == CONTENT * 2
+
+
+def test_a_larger_zstd_window_is_refused() -> None:
+    with pytest.raises(Corrupt, match=r"^zstd stream: .*too much memory"):
+        read(Decompressor(io.BytesIO(frame(30))))
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "cut before its end"])
+def test_a_damaged_stream_with_a_large_window_is_corrupt(damage: str) -> None:
+    data = bytearray(frame(27))
+    if damage == "changed":
+        data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     else:
-        with pytest.raises(Corrupt, match=r"^zstd stream: .*too much memory"):
-            read(stream)
+        del data[len(data) // 2 if damage == "cut" else -3 :]
+
+    with pytest.raises(Corrupt, match=r"^zstd stream: "):
+        read(Decompressor(io.BytesIO(bytes(data))))
+
+
+def test_a_large_zstd_window_takes_little_memory(tmp_path: Path) -> None:
+    """What lies 200 MB back is referred to, while less than 150 MB are resident."""
+    needs.program("zstd")
+    with open(tmp_path / "content", "wb") as file:
+        block = os.urandom(4 << 20)
+        file.writelines([block, *[os.urandom(1 << 20) * 25] * 8, block])
+    compressed = tmp_path / "compressed"
+    with open(tmp_path / "content", "rb") as content, open(compressed, "wb") as out:
+        subprocess.run(["zstd", "-q", "-1", "--long=29"], stdin=content, stdout=out, check=True)
+    assert compressed.stat().st_size < 16 << 20
+    code = (
+        "import sys, hashlib\n"
+        "from ringfence.layers.compression import Decompressor\n"
+        "hash, stream = hashlib.sha256(), Decompressor(open(sys.argv[1], 'rb'))\n"
+        "while data := stream.read(1 << 20): hash.update(data)\n"
+        "print(hash.hexdigest(), *[line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code, compressed], capture_output=True, text=True, check=True)
+
+    digest, resident = run.stdout.split()
+    with open(tmp_path / "content", "rb") as file:
+        assert digest == hashlib.file_digest(file, "sha256").hexdigest()
+    assert int(resident) < 100_000  # kB
+
+
+@given(st.binary(max_size=24))
+def test_any_start_of_a_stream_has_a_window_size(start: bytes) -> None:
+    # Invariant: it is a number, and 0 for what is no zstd frame.
+    assert window_size(start) >= 0
+    assert window_size(start) == 0 or start.startswith(b"\x28\xb5\x2f\xfd")
+    assert window_size(b"\x28\xb5\x2f\xfd" + start) >= 0
