@@ -39,7 +39,7 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
     for part in [*unenforceable(resources, driver), "devices"] if facts.rootless else ():
         resources.pop(part, None)  # the caller was told; without privilege no device can be made anyway
     for directory in driver.directories(facts.cgroup):
-        own = directory.endswith(facts.cgroup) and not facts.found_cgroup
+        own = directory.endswith(facts.cgroup) and not facts.found_cgroup and not driver.keeps(directory)
         reason = "the container's own cgroup, removed with it" if own else "a cgroup above it, which others may share"
         plan.runtime("CGROUP_CREATE", directory, own, reason=reason)
     for setting in driver.preset(facts.cgroup):

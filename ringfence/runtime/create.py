@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.linux.cgroups.systemd import Scope
     from ringfence.runtime.execute import Executed
     from ringfence.runtime.interface import Launch
     from ringfence.runtime.listener import Listener
@@ -50,13 +51,14 @@ def create(
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
-    plan = mover = None
+    plan = mover = scope = None
     try:
         if launch.environment and spec.get("process"):
             process = spec["process"]
             spec = {**spec, "process": {**process, "env": [*(process.get("env") or []), *launch.environment]}}
         facts = _facts(root, directory, launch, wait, len(preserve))
         require_unused(facts)
+        scope = _hold(launch, facts)
         plan = compile_container(spec, facts)
         state.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
         encoded = plan.encode(
@@ -68,8 +70,14 @@ def create(
         )
         if facts.netdevices:
             mover = _mover(facts)
-        return _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover)
+        executed = _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover)
+        if scope is not None:
+            held, scope = scope, None
+            held.release()
+        return executed
     except BaseException as error:
+        if scope is not None:
+            scope.abandon()
         if mover is not None:
             mover.take_back()
         if plan is not None and (spec.get("hooks") or {}).get("poststop"):
@@ -79,6 +87,14 @@ def create(
     finally:
         if mover is not None:
             mover.close()
+
+
+def _hold(launch: Launch, facts: Facts) -> Scope | None:
+    """The cgroup, made by whoever manages it if that is not us."""
+    if facts.driver is None or not launch.cgroup_manager:
+        return None
+    resources = dict((launch.spec.get("linux") or {}).get("resources") or {})
+    return facts.driver.hold(facts.cgroup, resources, launch.spec.get("annotations") or {}, launch.id)
 
 
 def _mover(facts: Facts) -> Mover:
@@ -158,8 +174,12 @@ def stdio(launch: Launch, process: dict[str, Any]) -> str:
     return "inherit" if launch.monitoring is None else "pipes"
 
 
-def cgroup_path(spec: dict[str, Any], id: str) -> str:
+def cgroup_path(spec: dict[str, Any], id: str, manager: str = "") -> str:
     """linux.cgroupsPath; a relative one is below the root of the hierarchies, none at all is /ringrun/<id>."""
+    if manager:
+        from ringfence.linux.cgroups import systemd
+
+        return systemd.path((spec.get("linux") or {}).get("cgroupsPath") or "", id)
     path = (spec.get("linux") or {}).get("cgroupsPath") or f"/ringrun/{id}"
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
@@ -171,13 +191,13 @@ def cgroup_path(spec: dict[str, Any], id: str) -> str:
 
 def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int) -> Facts:
     filter, flags = seccomp(root, launch.spec)
-    driver = cgroups.usable()
+    driver = cgroups.usable(launch.cgroup_manager)
     return Facts(
         id=launch.id,
         bundle=os.path.abspath(launch.bundle),
         state=directory,
         driver=driver,
-        cgroup="" if driver.base is None else driver.base + cgroup_path(launch.spec, launch.id),
+        cgroup="" if driver.base is None else driver.base + cgroup_path(launch.spec, launch.id, launch.cgroup_manager),
         seccomp=filter,
         seccomp_flags=flags,
         root=launch.root,
@@ -254,6 +274,7 @@ def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
         "cgroup": facts.cgroup,
         "created": time.time_ns(),
         "creator": [own, processes.start_time(own)],
+        **({"manager": launch.cgroup_manager} if launch.cgroup_manager else {}),
         **({"found_cgroup": True} if facts.found_cgroup else {}),
         **({"resctrl": _resctrl(launch.spec, facts)} if facts.resctrl is not None else {}),
         **({"hooks": launch.spec["hooks"]} if launch.spec.get("hooks") else {}),

@@ -85,12 +85,12 @@ class Launch:
     program alone, and not for what is executed beside it later. Without `keyring` it stays in our session keyring.
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
     (operation number, errno) makes that operation fail, (number, -signal) kills the executor there. `text` is the spec
-    as JSON, if the caller has it.
+    as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name.
     """
 
     __slots__ = (
-        *("bundle", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root", "spec", "text"),
-        "volatile",
+        *("bundle", "cgroup_manager", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root"),
+        *("spec", "text", "volatile"),
     )
 
     def __init__(
@@ -105,6 +105,7 @@ class Launch:
         no_pivot: bool = False,
         environment: Sequence[str] = (),
         keyring: bool = True,
+        cgroup_manager: str = "",
         fault: tuple[int, int] = (-1, 0),
         text: str = "",
     ) -> None:
@@ -117,6 +118,7 @@ class Launch:
         self.no_pivot = no_pivot
         self.environment = list(environment)
         self.keyring = keyring
+        self.cgroup_manager = cgroup_manager
         self.fault = fault
         self.text = text
 

@@ -86,7 +86,7 @@ def _destroy(record: State, error: Failed) -> None:
 
     try:
         record = state.load(os.path.dirname(record.directory), record.id)  # whose process may have ended meanwhile
-        notes = delete.delete(record, cgroups.usable(), force=True)
+        notes = delete.delete(record, cgroups.usable(record.manager), force=True)
     except (RingfenceError, OSError) as further:
         notes = [str(further)]
     for note in notes:

@@ -77,6 +77,11 @@ class State:
         """Its cgroup path, "" if it has none."""
         return str(self.document["cgroup"])
 
+    @property
+    def manager(self) -> str:
+        """Who makes its cgroup: "systemd", or "" for ourselves."""
+        return str(self.document.get("manager", ""))
+
     def status(self, *, frozen: bool = False) -> str:
         """creating, created, running, paused or stopped; `frozen` is what the caller's cgroup driver says."""
         if not os.path.exists(f"{self.directory}/{PID_FILE}"):

@@ -24,7 +24,9 @@ def update(record: State, driver: CgroupDriver, resources: dict[str, Any]) -> No
     record.require("update")
     if not record.cgroup:
         raise Unsupported(f"container {record.id} has no limits to change: it has no cgroup", hint=DELEGATION)
-    for setting in driver.settings(record.cgroup, resources):
+    settings = driver.settings(record.cgroup, resources)
+    driver.tell(record.cgroup, settings)
+    for setting in settings:
         try:
             _write(setting.path, setting.value)
         except OSError as error:

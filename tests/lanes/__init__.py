@@ -54,6 +54,11 @@ LANES = {
         ),
         at_least=300,
     ),
+    "systemd": Lane(
+        tests=("tests/runtime/test_systemd.py",),
+        lacks=frozenset({"a machine without systemd"}),
+        at_least=7,
+    ),
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.linux.cgroups.layout import Hierarchy, Layout
+    from ringfence.linux.cgroups.systemd import Scope
 
     Compute = Callable[[Group, Fields], list[Setting]]
     MountTuple = tuple[str, str, str, list[str]]
@@ -181,6 +182,21 @@ class CgroupDriver:
                 links = [controller for controller in hierarchy.controllers if controller != name]
                 mounts += [("symlink", name, f"{top}/{link}", []) for link in links]
         return mounts
+
+    # What a driver that asks another to make its cgroups does beside that ---------------------------------------------
+
+    def keeps(self, directory: str) -> bool:
+        """Whether somebody else removes this directory of a container's cgroup at its end."""
+        return False
+
+    def hold(
+        self, cgroup: str, resources: Mapping[str, Any], annotations: Mapping[str, str], id: str
+    ) -> Scope | None:
+        """Have a new cgroup made by whoever manages it; it lives until `release`, and then as long as its processes."""
+        return None
+
+    def tell(self, cgroup: str, settings: list[Setting]) -> None:
+        """Let whoever manages the cgroup know of new settings before they are written."""
 
     # What a live cgroup tells and does --------------------------------------------------------------------------------
 

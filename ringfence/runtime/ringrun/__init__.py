@@ -102,8 +102,8 @@ def _check(options: Arguments) -> None:
     for name, allowed in choices.items():
         if options.text(name) not in allowed:
             raise UsageError(f"--{name}: {options.text(name)} is none of {', '.join(allowed)}")
-    if options.on("systemd-cgroup") or options.text("cgroup-manager") not in ("", "cgroupfs"):
-        raise UsageError("--systemd-cgroup: systemd's cgroup driver is not built yet")
+    if options.text("cgroup-manager") not in ("", "cgroupfs", "systemd"):
+        raise UsageError(f"--cgroup-manager: {options.text('cgroup-manager')} is none of cgroupfs, systemd")
 
 
 def load(name: str) -> Verb:

@@ -39,6 +39,7 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         spec,
         bundle,
         environment=[f"LISTEN_FDS={activated}", "LISTEN_PID=1"] if activated else [],
+        cgroup_manager=call.cgroup_manager,
         keyring=not call.flags.on("no-new-keyring"),
         no_pivot=call.flags.on("no-pivot"),
     )

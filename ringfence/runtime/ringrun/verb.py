@@ -53,15 +53,23 @@ class Call:
 
         return state.load(self.root, self.id)
 
+    @property
+    def cgroup_manager(self) -> str:
+        """Who is to make a new container's cgroup: "systemd", or "" for ourselves."""
+        systemd = self.options.on("systemd-cgroup") or self.options.text("cgroup-manager") == "systemd"
+        return "systemd" if systemd else ""
+
     def driver(self) -> CgroupDriver:
-        """The cgroup driver that the options ask for."""
+        """The cgroup driver of the container that the verb is about."""
         from ringfence.linux import cgroups
 
-        return cgroups.usable()
+        return cgroups.usable(self.record().manager)
 
     def frozen(self, record: State) -> bool:
         """Whether the container's processes stand still."""
-        driver = self.driver()
+        from ringfence.linux import cgroups
+
+        driver = cgroups.usable(record.manager)
         return bool(record.pid) and driver.exists(record.cgroup) and driver.frozen(record.cgroup)
 
     def open_log(self) -> None:
