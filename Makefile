@@ -8,7 +8,7 @@ HELPER := ringfence/ringinit
 SOURCES := $(shell find ringfence tests -name '*.py' 2>/dev/null)
 TESTS ?= tests
 
-.PHONY: demo test test-v2 lint bench clean setup peers debian-rootfs
+.PHONY: demo test test-v2 test-systemd lint bench clean setup peers debian-rootfs
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/installed $(HELPER)
@@ -22,6 +22,10 @@ test: setup
 # The tests that differ there, on a machine with cgroup v2 in User-mode Linux (docs/lanes.md).
 test-v2: setup peers
 	tools/lane_v2.sh v2
+
+# Those of systemd's cgroup driver, on such a machine whose pid 1 is systemd.
+test-systemd: setup peers
+	tools/lane_v2.sh systemd
 
 lint: setup
 	$(VENV)/bin/ruff check .
