@@ -22,6 +22,7 @@ openssl openssl
 linux.uml user-mode-linux
 mkfs.ext4 e2fsprogs
 ip iproute2
+iperf3 iperf3
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.
 ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"

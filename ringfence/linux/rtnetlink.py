@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ringfence.linux.netlink import Message
+    from ringfence.linux.traffic import Qdisc, Redirection, TrafficClass
 
-    Object = TypeVar("Object", "Link", "Address", "Route")
+    Object = TypeVar("Object", "Link", "Address", "Route", Qdisc, TrafficClass, Redirection)
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 NEWADDR, DELADDR, GETADDR = 20, 21, 22

@@ -1,0 +1,1 @@
+"""Networks of containers: links, addresses, ports and bandwidth."""

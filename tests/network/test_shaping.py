@@ -1,0 +1,181 @@
+"""Shaping, judged by iperf3 between network namespaces that stand for containers; ip and tc see nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from ringfence.linux import namespaces
+from ringfence.linux.namespaces import Clone
+from ringfence.linux.traffic import TrafficConnection
+from ringfence.network import shaping
+from ringfence.network.shaping import Limits
+from tests import needs
+from tests.linux import child
+
+M = 1_000_000
+
+
+class Host:
+    """A network namespace with others beside it, each at the other end of a veth link of ours."""
+
+    def __init__(self, connection: TrafficConnection, directory: Path) -> None:
+        self.connection = connection
+        self.directory = str(directory)
+        self._others: list[subprocess.Popen[bytes]] = []
+        self.links: list[int] = []
+
+    def add(self) -> int:
+        """The index of our end; the address over there is 10.0.N.2."""
+        number = len(self.links)
+        other = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        self._others.append(other)
+        while namespaces.same_as_host(other.pid)["network"]:
+            time.sleep(0.001)
+        with namespaces.open(other.pid, "network") as there:
+            self.connection.new_veth(f"host{number}", "eth0", there)
+            with TrafficConnection(there) as inside:
+                index = inside.link("eth0").index
+                inside.new_address(index, f"10.0.{number}.2", 24)
+                inside.set_up(index)
+        link = self.connection.link(f"host{number}").index
+        self.connection.new_address(link, f"10.0.{number}.1", 24)
+        self.connection.set_up(link)
+        self.links.append(link)
+        return int(link)
+
+    def rates(self, *tests: Sequence[object]) -> list[float]:
+        """Mbit/s of tests at the same time, each ("egress" or "ingress", number), as the receivers measured them."""
+        servers, clients = [], []
+        for _, number in tests:
+            argv = ["nsenter", f"--net=/proc/{self._others[int(str(number))].pid}/ns/net", "iperf3", "-s", "-1"]
+            servers.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL))
+        for (direction, number), server in zip(tests, servers, strict=True):
+            self._until_listening(server)
+            argv = ["iperf3", "-c", f"10.0.{number}.2", "-t", "2", "-J"]
+            argv += ["-R"] if direction == "egress" else []
+            clients.append(subprocess.Popen(argv, stdout=subprocess.PIPE))
+        found = []
+        for client, server in zip(clients, servers, strict=True):
+            report = json.loads(client.communicate(timeout=60)[0])
+            found.append(report["end"]["sum_received"]["bits_per_second"] / M)
+            server.wait()
+        return found
+
+    def _until_listening(self, server: subprocess.Popen[bytes]) -> None:
+        while " 0A " not in Path(f"/proc/{server.pid}/net/tcp6").read_text():
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        for other in self._others:
+            other.kill()
+            other.wait()
+
+
+def on_host(directory: Path, work: Callable[[Host], None]) -> None:
+    needs.root()
+    needs.program("iperf3", "tc")
+
+    def run() -> None:
+        with TrafficConnection() as connection:
+            host = Host(connection, directory)
+            try:
+                work(host)
+            finally:
+                host.close()
+
+    child.run(run, Clone.NEWNET)
+
+
+def test_both_directions_have_their_rate_which_can_be_changed_and_lifted(tmp_path: Path) -> None:
+    def work(host: Host) -> None:
+        link = host.add()
+        shaping.shape(host.connection, host.directory, [("box", Limits(50 * M, 100 * M))], [link])
+        assert host.rates(("egress", 0)) == [pytest.approx(50, rel=0.1)]
+        assert host.rates(("ingress", 0)) == [pytest.approx(100, rel=0.1)]
+        passed = shaping.counters(host.connection, host.directory, "box", "box")
+        assert (passed["egress"]["rate"], passed["ingress"]["rate"]) == (50 * M, 100 * M)
+        assert passed["egress"]["bytes"] > 10 * M
+
+        shaping.shape(host.connection, host.directory, [("box", Limits(20 * M, 0, 64 << 10))], [])
+        [slow] = host.rates(("egress", 0))
+        [free] = host.rates(("ingress", 0))
+        assert slow == pytest.approx(20, rel=0.1)
+        assert free > 200
+        assert shaping.counters(host.connection, host.directory, "box", "box")["ingress"]["rate"] == 0
+
+    on_host(tmp_path, work)
+
+
+def test_several_share_what_their_group_has_and_keep_limits_of_their_own(tmp_path: Path) -> None:
+    def work(host: Host) -> None:
+        for number in range(3):
+            own = Limits(10 * M) if number == 2 else Limits()
+            line = [("gold", Limits(60 * M, 80 * M)), (f"box{number}", own)]
+            shaping.shape(host.connection, host.directory, line, [host.add()])
+        sent = host.rates(*[("egress", number) for number in range(3)])
+        received = host.rates(*[("ingress", number) for number in range(3)])
+        assert sum(sent) == pytest.approx(60, rel=0.1), sent
+        assert sent[2] == pytest.approx(10, rel=0.15)
+        assert sum(received) == pytest.approx(80, rel=0.1), received
+
+    on_host(tmp_path, work)
+
+
+def test_a_group_inside_another_has_no_more_than_both(tmp_path: Path) -> None:
+    def work(host: Host) -> None:
+        gold, silver = ("gold", Limits(60 * M)), ("silver", Limits(20 * M))
+        shaping.shape(host.connection, host.directory, [gold, ("box0", Limits())], [host.add()])
+        shaping.shape(host.connection, host.directory, [gold, silver, ("box1", Limits())], [host.add()])
+        [inside] = host.rates(("egress", 1))
+        together = host.rates(("egress", 0), ("egress", 1))
+        assert inside == pytest.approx(20, rel=0.1)
+        assert sum(together) == pytest.approx(60, rel=0.1), together
+
+    on_host(tmp_path, work)
+
+
+def test_what_is_not_limited_has_no_pipe_and_the_last_to_go_takes_it_along(tmp_path: Path) -> None:
+    def work(host: Host) -> None:
+        first, second = host.add(), host.add()
+        before = seen()
+        shaping.shape(host.connection, host.directory, [("gold", Limits()), ("box0", Limits())], [first])
+        assert seen() == before
+
+        gold = ("gold", Limits(M, M))
+        shaping.shape(host.connection, host.directory, [gold, ("box0", Limits())], [first])
+        shaping.shape(host.connection, host.directory, [gold, ("box1", Limits())], [second])
+        shaping.forget(host.connection, host.directory, "gold", {"gold", "box1"})
+        pipe = host.connection.link(shaping.pipe_name("gold", "egress")).index
+        assert len(host.connection.classes(pipe)) == 2
+        shaping.shape(host.connection, host.directory, [gold, ("box2", Limits())], [first])
+        assert len(host.connection.classes(pipe)) == 3
+        shaping.forget(host.connection, host.directory, "gold", set())
+        for link in (first, second):
+            host.connection.delete_clsact(link)
+        assert seen() == before
+        assert os.listdir(host.directory) == []
+
+    on_host(tmp_path, work)
+
+
+def test_a_pipe_that_a_kill_left_half_made_is_finished(tmp_path: Path) -> None:
+    def work(host: Host) -> None:
+        link = host.add()
+        host.connection.new_link(shaping.pipe_name("box", "egress"), "ifb")
+        shaping.shape(host.connection, host.directory, [("box", Limits(30 * M))], [link])
+        assert host.rates(("egress", 0)) == [pytest.approx(30, rel=0.1)]
+
+    on_host(tmp_path, work)
+
+
+def seen() -> str:
+    """All links, qdiscs and filters, as iproute2 tells them."""
+    commands = ["ip -o link", "tc qdisc", "for n in 0 1; do tc filter show dev host$n ingress; done"]
+    return subprocess.run(["sh", "-c", "; ".join(commands)], capture_output=True, text=True, check=True).stdout
