@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 
 class Built:
-    """What was built: the image ID "sha256:…", the manifest's digest, and the image's names as people write them."""
+    """What was built: `ids`, the image ID "sha256:…" for each platform, of which `id` is the last; the digest of the
+    manifest, or of the manifest list of several platforms; and the names as people write them."""
 
-    __slots__ = ("digest", "id", "names")
+    __slots__ = ("digest", "ids", "names")
 
-    def __init__(self, id: str, digest: str, names: list[str]) -> None:
-        self.id = id
+    def __init__(self, ids: list[str], digest: str, names: list[str]) -> None:
+        self.ids = ids
         self.digest = digest
         self.names = names
+
+    @property
+    def id(self) -> str:
+        return self.ids[-1]
 
     def __repr__(self) -> str:
         return f"Built({self.id!r}, {self.names!r})"
@@ -40,48 +45,64 @@ def build(
     environ: Mapping[str, str] | None = None,
     **options: object,
 ) -> Built:
-    """Build an image from the directory `context` (or the URL of a tar archive; "-": what `stdin` has).
+    """Build an image from the directory `context`, the URL of a tar archive or of a git repository, or what `stdin` has
+    ("-").
 
     `file` is the Dockerfile ("-": on `stdin`). `write` is given the progress as lines of bytes. `options` are the flags
-    of `ringfence build` in snake case: tag, target, build_arg, secret, ssh, platform, cache_from, cache_to, no_cache,
-    squash, output, push, label, annotation, network, pull, build_context, allow, source_date_epoch, and of `run`:
-    add_host, ulimit, memory, shm_size, …
+    of `ringfence build` in snake case: tag, target, build_arg, secret, ssh, platform, manifest, cache_from, cache_to,
+    no_cache, squash, output, push, label, annotation, network, pull, build_context, allow, source_date_epoch, and of
+    `run`: add_host, ulimit, memory, shm_size, …
 
     RunFailed (with `exit_code`) if a RUN step's program fails; InvalidInput quotes the line that is wrong.
     """
-    from functools import partial
+    from contextlib import ExitStack
 
-    from ringfence.build import cache_places, output, transfer
+    from ringfence.build import output, transfer
     from ringfence.build.context import Context
     from ringfence.build.dockerfile import Dockerfile
     from ringfence.build.graph import Build
     from ringfence.build.options import BuildOptions
+    from ringfence.build.progress import Progress
+    from ringfence.build.ssh_agent import Agent
     from ringfence.engine import events, scratch
     from ringfence.images import make
+    from ringfence.oci.platform import Platform
     from ringfence.oci.reference import Reference
 
     checked = BuildOptions(options, environ)
     names = [name for tag in checked.tags for name in make.check_name(tag)]
     familiar = [Reference.parse(name).familiar for name in names]
+    progress = Progress(write)
     for directory in (engine.root, engine.state):
         scratch.sweep(directory)
-    with engine.content.lease(), Context(engine, context, stdin, file) as opened:
-        work = Build(engine, Dockerfile(opened.dockerfile, opened.file), opened, checked, write)
-        for cache in checked.cache_from:
-            with cache_places.opened(engine, cache, partial(work.progress.line, 0)) as place:
-                transfer.read(engine, place)
-        draft = work.carry_out()
-        if checked.squash:
-            from ringfence.build.squash import squash
+    with engine.content.lease(), ExitStack() as opened:
+        agents = {id: ssh.socket or opened.enter_context(Agent(engine, ssh.keys)) for id, ssh in checked.ssh.items()}
+        keep_git = checked.arguments.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
+        place = opened.enter_context(
+            Context(engine, context, stdin, file, keep_git=keep_git, agent=agents.get("default", ""))
+        )
+        dockerfile = Dockerfile(place.dockerfile, place.file)
+        transfer.read_all(engine, checked.cache_from, progress)
+        results: list[output.Result] = []
+        keys: list[str] = []
+        for platform in checked.platforms or [""]:
+            if len(checked.platforms) > 1:
+                progress.line(0, f"platform {platform}")
+            work = Build(engine, dockerfile, place, checked, agents, progress, platform)
+            draft = work.carry_out()
+            if checked.squash:
+                from ringfence.build.squash import squash
 
-            draft = squash(engine, work, draft)
-        image = output.store(engine, work, draft, names)
-        for cache in checked.cache_to:
-            with cache_places.opened(engine, cache, partial(work.progress.line, 0)) as place:
-                transfer.write(engine, place, work.used_keys)
-        for each in checked.outputs:
-            output.write(engine, work, draft, each, image, familiar, stdout)
+                draft = squash(engine, work, draft)
+            tagged = len(checked.platforms) < 2 or work.platform == Platform.host()
+            image = output.store(engine, work, draft, names if tagged else [])
+            results.append(output.Result(work, draft, image))
+            keys += work.used_keys
+        transfer.write_all(engine, checked.cache_to, keys, progress)
+        digest = output.write_all(engine, checked, results, familiar, stdout)
     for name in familiar:
-        work.progress.line(0, f"tagged {name}")
-    events.emit(engine, "image", "build", image.id, {"name": familiar[0] if familiar else image.id})
-    return Built(image.id, image.digest, familiar)
+        progress.line(0, f"tagged {name}")
+    for result in results:
+        id = result.image.id
+        events.emit(engine, "image", "build", id, {"name": familiar[0] if familiar else id})
+    return Built([result.image.id for result in results], digest, familiar)

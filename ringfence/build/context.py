@@ -1,14 +1,14 @@
-"""The build context: a directory, a tar archive on standard input, or one from a URL; and the Dockerfile in it."""
+"""The build context: a directory, a tar archive on standard input or from a URL, a git repository; its Dockerfile."""
 
 from __future__ import annotations
 
 import os
 
-from ringfence.build import ignore
-from ringfence.build.download import download, is_git
+from ringfence.build import git, ignore
+from ringfence.build.download import download
 from ringfence.build.sources import Tree
 from ringfence.engine import scratch
-from ringfence.errors import InvalidInput, NotFound, Unsupported
+from ringfence.errors import InvalidInput, NotFound
 from ringfence.linux.paths import Root
 from ringfence.linux.trees import remove_tree
 
@@ -27,12 +27,16 @@ _LARGEST = 16 << 20
 class Context:
     """A directory, in a `with` block; one that was made for the build goes with it.
 
-    `dockerfile`: its content, `file` what messages call it, `rules`: what of the context is left out.
+    `dockerfile`: its content, `file` what messages call it, `rules`: what of the context is left out. `keep_git`: the
+    directory .git of a git repository is a part of it; `agent`: the socket of an ssh agent for fetching one.
     """
 
-    def __init__(self, engine: Engine, place: str, stdin: BinaryIO | None, file: str) -> None:
+    def __init__(self, engine: Engine, place: str, stdin: BinaryIO | None, file: str, *, keep_git: bool = False,
+                 agent: str = "") -> None:  # fmt: skip
         self._engine = engine
         self._place = place
+        self._keep_git = keep_git
+        self._agent = agent
         self._stdin = stdin
         self._wanted = file
         self._scratch = ""
@@ -65,10 +69,10 @@ class Context:
         place = self._place
         if place == "-":
             self._from_stream()
-        elif place.startswith(("http://", "https://")) and not is_git(place):
+        elif git.is_git(place) or (place.startswith("github.com/") and not os.path.isdir(place)):
+            self._from_git(f"https://{place}" if place.startswith("github.com/") else place)
+        elif place.startswith(("http://", "https://")):
             self._from_url()
-        elif is_git(place) and not os.path.isdir(place):
-            raise Unsupported(f"{place}: building from git repositories is not built yet", hint="clone it beforehand")
         elif not os.path.isdir(place):
             why = "is no directory" if os.path.exists(place) else "there is no such directory"
             raise NotFound(f"build context {place}: {why}")
@@ -83,6 +87,12 @@ class Context:
             raise InvalidInput("build context -: there is nothing to read it from")
         blob = self._engine.content.ingest(chunks(self._stdin))
         self._from_blob(blob.digest, "the build context on standard input")
+
+    def _from_git(self, place: str) -> None:
+        self._scratch = scratch.make(self._engine.root)
+        repository = git.Repository(place)
+        self.directory = git.fetch(repository, f"{self._scratch}/git", self._engine.environment,
+                                   keep_git=self._keep_git, agent=self._agent)  # fmt: skip
 
     def _from_url(self) -> None:
         file = download(self._engine.content, self._place)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import ExitStack
 from functools import partial
 
-from ringfence.build import modes
+from ringfence.build import git, modes
 from ringfence.build.addition import Addition, Item
-from ringfence.build.download import is_git
 from ringfence.build.lines import Heredoc
 from ringfence.build.patterns import Rules, clean, is_pattern
 from ringfence.build.places import Places
 from ringfence.build.words import expand_heredoc
-from ringfence.errors import InvalidInput, NotFound, RingfenceError, Unsupported
+from ringfence.errors import InvalidInput, NotFound, RingfenceError
 from ringfence.layers.tar import DIRECTORY, FILE, SYMLINK, Member
 
 TYPE_CHECKING = False
@@ -28,31 +28,28 @@ if TYPE_CHECKING:
     from ringfence.build.stage import StageBuild
 
 
-
 def copy(stage: StageBuild, instruction: Instruction) -> None:
     """Carry out COPY or ADD."""
     sources, destination = _words(stage, instruction)
     shown = " ".join([instruction.name, *_shown_flags(instruction), *map(str, _shown(sources)), destination])
     link = instruction.switch("link")
-    with stage.tree(instruction, stage.expand(instruction, instruction.flag("from") or "")) as tree:
+    with ExitStack() as opened:
+        tree = opened.enter_context(stage.tree(instruction, stage.expand(instruction, instruction.flag("from") or "")))
         root = None if link else stage.root()
+        if root is not None:
+            opened.enter_context(root)
+        added = _Copy(stage, instruction, tree, Places(root), destination, opened)
         try:
-            added = _Copy(stage, instruction, tree, Places(root), destination)
-            try:
-                added.take(sources)
-            except ValueError as error:
-                instruction.refuse(str(error))
-            except RingfenceError as error:
-                if str(error).startswith(instruction.line.file):
-                    raise
-                instruction.refuse(error.what, hint=error.hint)
-            addition = added.addition
-            below = "" if link else stage.draft.top
-            stage.add_layer(shown, ["add", below, addition.digest()],
-                            lambda: addition.store(stage.engine.content))  # fmt: skip
-        finally:
-            if root is not None:
-                root.close()
+            added.take(sources)
+        except ValueError as error:
+            instruction.refuse(str(error))
+        except RingfenceError as error:
+            if str(error).startswith(instruction.line.file):
+                raise
+            instruction.refuse(error.what, hint=error.hint)
+        addition = added.addition
+        below = "" if link else stage.draft.top
+        stage.add_layer(shown, ["add", below, addition.digest()], lambda: addition.store(stage.engine.content))
 
 
 def _words(stage: StageBuild, instruction: Instruction) -> tuple[list[str | Heredoc], str]:
@@ -89,12 +86,14 @@ def _shown(sources: Iterable[str | Heredoc]) -> list[str]:
 
 
 class _Copy:
-    """One instruction being planned."""
+    """One instruction being planned; what it opens is closed when the layer is stored, with `opened`."""
 
     def __init__(
-        self, stage: StageBuild, instruction: Instruction, tree: Tree, places: Places, destination: str
-    ) -> None:
+        self, stage: StageBuild, instruction: Instruction, tree: Tree, places: Places, destination: str,
+        opened: ExitStack,
+    ) -> None:  # fmt: skip
         self.stage = stage
+        self.opened = opened
         self.instruction = instruction
         self.tree = tree
         self.places = places
@@ -147,8 +146,8 @@ class _Copy:
         for source in sources:
             if isinstance(source, Heredoc):
                 self._heredoc(source)
-            elif self.instruction.name == "ADD" and is_git(source):
-                raise Unsupported(f"{source}: adding git repositories is not built yet", hint="clone it beforehand")
+            elif self.instruction.name == "ADD" and git.is_git(source):
+                self._repository(source)
             elif self.instruction.name == "ADD" and source.lower().startswith(("http://", "https://")):
                 self._url(source)
             else:
@@ -168,7 +167,7 @@ class _Copy:
             if self.instruction.switch("parents"):
                 self._with_parents(path, pivot, top)
             elif top.member.type == DIRECTORY:
-                self._directory(path, self.destination)
+                self._directory(self.tree, path, self.destination)
             elif self.instruction.name == "ADD" and self._unpacks() and self._archive(path, top):
                 continue
             else:
@@ -183,11 +182,11 @@ class _Copy:
         real = self.tree.real(path)
         self.addition.add(place, self._item(found, partial(self.tree.content, real)))
 
-    def _directory(self, path: str, destination: str) -> None:
+    def _directory(self, tree: Tree, path: str, destination: str) -> None:
         """The content of a directory, into `destination`, which is made like it if it is not there."""
-        real = self.tree.real(path)
+        real = tree.real(path)
         into = {"": destination}  # where each directory of the source goes: links in the image are followed
-        for found in self.tree.walk(path, self.exclude):
+        for found in tree.walk(path, self.exclude):
             above, _, name = found.path.rpartition("/")
             place = f"{into[above]}/{name}".lstrip("/") if found.path else destination
             if found.member.type == DIRECTORY:
@@ -196,7 +195,7 @@ class _Copy:
                     self.addition.directory(place, found.member.mtime)
                     continue
             inner = "/".join(part for part in (real, found.path) if part)
-            self.addition.add(place, self._item(found, partial(self.tree.content, inner)))
+            self.addition.add(place, self._item(found, partial(tree.content, inner)))
 
     def _real_directory(self, place: str) -> str:
         real = self.places.resolve(place)
@@ -214,7 +213,7 @@ class _Copy:
                 self.addition.add(place, self._item(next(iter(self.tree.walk(above))), None))
         place = f"{place}/{parts[-1]}".strip("/")
         if top.member.type == DIRECTORY:
-            self._directory(path, self._real_directory(place))
+            self._directory(self.tree, path, self._real_directory(place))
         else:
             self._file(path, top, place)
 
@@ -247,8 +246,7 @@ class _Copy:
     def _url(self, url: str) -> None:
         from ringfence.build.download import download
 
-        checksum = self.stage.expand(self.instruction, self.instruction.flag("checksum") or "")
-        file = download(self.stage.engine.content, url, checksum)
+        file = download(self.stage.engine.content, url, self._checksum())
         content = self.stage.engine.content
 
         def read() -> Iterable[bytes]:
@@ -258,6 +256,25 @@ class _Copy:
                 yield from chunks(opened)
 
         self._made(file.name, 0o600, file.modified * 10**9, file.size, read)
+
+    def _checksum(self) -> str:
+        return self.stage.expand(self.instruction, self.instruction.flag("checksum") or "")
+
+    def _repository(self, url: str) -> None:
+        """The content of a git repository, without .git unless that is to be kept."""
+        from ringfence.build.sources import Tree
+        from ringfence.engine import scratch
+        from ringfence.linux.paths import Root
+        from ringfence.linux.trees import remove_tree
+
+        repository = git.Repository(url)
+        directory = scratch.make(self.stage.engine.root)
+        self.opened.callback(remove_tree, directory)
+        found = git.fetch(repository, f"{directory}/git", self.stage.build.environment,
+                          keep_git=self.instruction.switch("keep-git-dir"), checksum=self._checksum(),
+                          agent=self.stage.build.agents.get("default", ""))  # fmt: skip
+        tree = self.opened.enter_context(Tree(Root(found), repository.shown, directories=[found], foreign=True))
+        self._directory(tree, "", self.destination)
 
     def _unpacks(self) -> bool:
         return self.instruction.flag("unpack") is None or self.instruction.switch("unpack")

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 _PATIENCE = 60.0  # seconds without a byte
 
 
-def is_git(place: str) -> bool:
-    """Whether docker takes this for a git repository."""
-    return place.startswith(("git://", "git@", "ssh://")) or place.partition("#")[0].endswith(".git")
-
-
 class Download:
     """`digest` and `size` of what was fetched, the file `name` of its URL (or ""), `modified` in seconds since 1970."""
 

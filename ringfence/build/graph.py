@@ -22,11 +22,11 @@ from ringfence.oci.platform import Platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ringfence.build.context import Context
     from ringfence.build.options import BuildOptions
-    from ringfence.build.progress import Write
+    from ringfence.build.progress import Progress
     from ringfence.engine import Engine
     from ringfence.engine.step import Step
     from ringfence.images.image import Image
@@ -49,25 +49,27 @@ class _Result:
 
 
 class Build:
-    """One build. `arguments` are the variables that stand before the first FROM, those of the platform among them."""
+    """One build, for one platform. `arguments` are the variables that stand before the first FROM, the platform's among
+    them; `agents` the sockets of ssh agents by their IDs."""
 
     def __init__(self, engine: Engine, dockerfile: Dockerfile, context: Context, options: BuildOptions,
-                 write: Write | None) -> None:  # fmt: skip
-        from ringfence.build.progress import Progress
-
+                 agents: Mapping[str, str], progress: Progress, platform: str = "") -> None:  # fmt: skip
         self.dockerfile = dockerfile
         self.options = options
+        self.agents = agents
         self.epoch = options.epoch
         self.used_keys: list[str] = []
         self.slots = threading.BoundedSemaphore(max(os.cpu_count() or 1, 2))
         self._engine = engine
         self._context = context
-        self.platform = Platform.parse(options.platform) if options.platform else Platform.host()
+        self.platform = Platform.parse(platform) if platform else Platform.host()
+        self._asked = platform  # "": any image that is here will do
         self.arguments = self._platform_arguments()
         self._declare_arguments()
         self.target = self._target()
         self._numbers = {stage: number for number, stage in enumerate(sorted(self._needed()), 1)}
-        self.progress = Progress(write, len(self._numbers))
+        self.progress = progress
+        progress.stages = len(self._numbers)
         self._lock = threading.Lock()
         self._results: dict[int, _Result] = {}
         self._threads: list[threading.Thread] = []
@@ -136,7 +138,7 @@ class Build:
         from ringfence.build import cache
 
         name = self._base_name(stage)
-        platform = self._expand(stage.origin, stage.origin.flag("platform") or "") or self.options.platform
+        platform = self._expand(stage.origin, stage.origin.flag("platform") or "") or self._asked
         earlier = self.dockerfile.stage(name, stage.index)
         given = self.options.contexts.get(name.lower(), "")
         if earlier is not None and not given:
@@ -160,7 +162,7 @@ class Build:
         from ringfence.engine.options import parse
 
         raw = {"pull": self.options.pull} if self.options.pull != "missing" else {}
-        before, engine.pulling = engine.pulling, engine.pulling or self.progress.pulling
+        before, engine.pulling = engine.pulling, self._engine.pulling or self.progress.pulling
         try:
             return find_image(engine, name, parse({**raw, **({"platform": platform} if platform else {})}))
         finally:
@@ -241,6 +243,11 @@ class Build:
                 yield name
 
     # Variables
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Of programs that work for the build on this machine."""
+        return self._engine.environment
 
     def argument(self, name: str) -> str | None:
         """What --build-arg says."""

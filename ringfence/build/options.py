@@ -50,6 +50,16 @@ class Cache:
         self.place = place
 
 
+class Ssh:
+    """--ssh: the `socket` of an agent, or files of `keys` for one."""
+
+    __slots__ = ("keys", "socket")
+
+    def __init__(self, socket: str = "", keys: Sequence[str] = ()) -> None:
+        self.socket = socket
+        self.keys = keys
+
+
 class BuildOptions:
     """Checked options. `environ` is the caller's environment, which only the command line passes on."""
 
@@ -63,7 +73,8 @@ class BuildOptions:
         self.annotations = _assignments("--annotation", given.pop("annotation", ()))
         self.secrets = dict(_secret(entry, environ) for entry in texts("--secret", given.pop("secret", ())))
         self.ssh = dict(_ssh(entry, environ) for entry in texts("--ssh", given.pop("ssh", ())))
-        self.platform = _platform(given.pop("platform", ""))
+        self.platforms = _platforms(given.pop("platform", ""))
+        self.manifest = text("--manifest", given.pop("manifest", ""))
         self.cache_from = _caches("--cache-from", given.pop("cache_from", ()))
         self.cache_to = _caches("--cache-to", given.pop("cache_to", ()))
         self.no_cache = switch("--no-cache", given.pop("no_cache", False))
@@ -73,8 +84,9 @@ class BuildOptions:
         self.outputs = [_output(entry) for entry in texts("--output", given.pop("output", ()))]
         if switch("--push", given.pop("push", False)):
             self.outputs.append(Output("registry"))
-        if not self.tags and any(output.type == "registry" and not output.name for output in self.outputs):
+        if not (self.tags or self.manifest) and any(each.type == "registry" and not each.name for each in self.outputs):
             raise InvalidInput("pushing needs a name", hint="give one with --tag")
+        self._check_several()
         self.network = _network(text("--network", given.pop("network", "")) or "default")
         self.pull = _pull(given.pop("pull", False))
         self.allow = [word for entry in texts("--allow", given.pop("allow", ())) for word in entry.split(",")]
@@ -88,6 +100,21 @@ class BuildOptions:
             option(key).read(f"--{key.replace('_', '-')}", value)
         if given:
             raise InvalidInput(f"unknown flag: --{next(iter(given)).replace('_', '-')}")
+
+
+    @property
+    def several(self) -> bool:
+        """Whether a manifest list comes of the build."""
+        return len(self.platforms) > 1 or bool(self.manifest)
+
+    def _check_several(self) -> None:
+        if len(self.platforms) < 2:
+            return
+        if not self.tags and not self.manifest:
+            raise InvalidInput("several platforms need a name for their manifest list", hint="--tag or --manifest")
+        for output in self.outputs:
+            if output.type not in ("image", "registry", "local") or output.name:
+                raise Unsupported(f"--output: type={output.type} holds one platform", hint="build one after the other")
 
 
 def _arguments(entries: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -156,28 +183,32 @@ def _secret_file(entry: str, path: str) -> Secret:
     return read
 
 
-def _ssh(entry: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """default, or ID[=SOCKET]: an agent's socket, by default that of SSH_AUTH_SOCK."""
+def _ssh(entry: str, environ: Mapping[str, str]) -> tuple[str, Ssh]:
+    """default, or ID[=SOCKET|KEY[,KEY...]]: an agent's socket, by default that of SSH_AUTH_SOCK, or files of keys."""
     import stat
 
-    id, _, path = entry.partition("=")
-    path = path or environ.get("SSH_AUTH_SOCK", "")
-    if not path:
+    id, _, place = entry.partition("=")
+    place = place or environ.get("SSH_AUTH_SOCK", "")
+    if not place:
         raise InvalidInput(f'--ssh: "{entry}": no agent runs: SSH_AUTH_SOCK is not set')
-    try:
-        kind = os.stat(path).st_mode
-    except OSError as error:
-        raise InvalidInput(f'--ssh: "{entry}": {path}: {error.strerror}') from error
-    if not stat.S_ISSOCK(kind):
-        raise Unsupported(f'--ssh: "{entry}": keys are not built yet', hint="add them to an agent, and give its socket")
-    return id or "default", os.path.abspath(path)
+    paths = [os.path.abspath(path) for path in place.split(",")]
+    sockets = []
+    for path in paths:
+        try:
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                sockets.append(path)
+        except OSError as error:
+            raise InvalidInput(f'--ssh: "{entry}": {path}: {error.strerror}') from error
+    if sockets and len(paths) > 1:
+        raise InvalidInput(f'--ssh: "{entry}": is either one socket or files of keys')
+    return id or "default", Ssh(*sockets) if sockets else Ssh(keys=paths)
 
 
-def _platform(value: Any) -> str:
+def _platforms(value: Any) -> list[str]:
+    """As they were given, each once; empty: this machine's."""
     found = text("--platform", value if isinstance(value, str) else ",".join(value))
-    if "," in found:
-        raise Unsupported(f"--platform: {found}: several at once are not built yet", hint="build one after the other")
-    return str(option("platform").read("--platform", found)) if found else ""
+    read = option("platform").read
+    return list(dict.fromkeys(str(read("--platform", word)) for word in found.split(","))) if found else []
 
 
 def _caches(flag: str, given: object) -> list[Cache]:

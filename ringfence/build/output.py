@@ -1,9 +1,10 @@
-"""What becomes of a finished build: an image in the store, its files in a directory or a tar, or an image archive."""
+"""What becomes of a finished build: images in the store, a manifest list, files in a directory or a tar, an archive."""
 
 from __future__ import annotations
 
 import os
 
+from ringfence.engine import manifest
 from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from ringfence.build.graph import Build
-    from ringfence.build.options import Output
+    from ringfence.build.options import BuildOptions, Output
     from ringfence.engine import Engine
     from ringfence.images.draft import Draft
     from ringfence.images.image import Image
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 CREATED = "org.opencontainers.image.created"
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+
+class Result:
+    """What a build for one platform has made."""
+
+    __slots__ = ("build", "draft", "image")
+
+    def __init__(self, build: Build, draft: Draft, image: Image) -> None:
+        self.build = build
+        self.draft = draft
+        self.image = image
 
 
 def store(engine: Engine, build: Build, draft: Draft, names: Sequence[str]) -> Image:
@@ -33,20 +45,41 @@ def store(engine: Engine, build: Build, draft: Draft, names: Sequence[str]) -> I
     return draft.put(engine.image_store, created, names, annotations)
 
 
-def write(engine: Engine, build: Build, draft: Draft, output: Output, image: Image, names: Sequence[str],
-          stdout: BinaryIO | None) -> None:  # fmt: skip
-    """Write the result where --output says, in its form; `names` are those that the build gave it."""
+def write_all(engine: Engine, options: BuildOptions, results: Sequence[Result], names: Sequence[str],
+              stdout: BinaryIO | None) -> str:  # fmt: skip
+    """Write the results where --output says, under the `names` that the build gave them; returns the digest of the
+    image's manifest, or of the manifest list that they become."""
+    digest, lists = results[-1].image.digest, []
+    if len(results) > 1 or options.manifest:
+        lists = [options.manifest] if options.manifest else list(names)
+        images = [result.image for result in results]
+        for name in lists:
+            digest = manifest.keep(engine, name, images, amend=bool(options.manifest))
+    for output in options.outputs:
+        if output.type == "registry" and lists:
+            _push_lists(engine, results[0].build, lists)
+            continue
+        for result in results:
+            if len(results) > 1 and output.type == "local":
+                below = str(result.build.platform).replace("/", "_")  # as buildx calls them
+                _files(engine, result.draft, os.path.join(output.destination, below))
+            else:
+                _write(engine, result, output, names, stdout)
+    return digest
+
+
+def _write(engine: Engine, result: Result, output: Output, names: Sequence[str], stdout: BinaryIO | None) -> None:
     if output.type == "registry":
-        _push(engine, build, image, output.name.split(",") if output.name else names)
+        _push(engine, result.build, result.image, output.name.split(",") if output.name else names)
     elif output.type in ("image", "docker") and not output.destination:
         return
     elif output.type == "local":
-        _files(engine, draft, output.destination)
+        _files(engine, result.draft, output.destination)
     elif output.type == "tar":
-        _to(output.destination, stdout, lambda file: _tar(engine, draft, file))
+        _to(output.destination, stdout, lambda file: _tar(engine, result.draft, file))
     else:
         form = "oci-archive" if output.type == "oci" else "docker-archive"
-        names = [output.name] if output.name else [next(iter(image.names), image.id)]
+        names = [output.name] if output.name else [next(iter(result.image.names), result.image.id)]
         _to(output.destination, stdout, lambda file: engine.save(names, file, format=form))
 
 
@@ -55,6 +88,11 @@ def _push(engine: Engine, build: Build, image: Image, names: Sequence[str]) -> N
         engine.tag(image.id, name)
         (pushed,) = engine.push(name)
         build.progress.line(0, f"pushed {name}: digest: {pushed['Digest']}")
+
+
+def _push_lists(engine: Engine, build: Build, names: Sequence[str]) -> None:
+    for name in names:
+        build.progress.line(0, f"pushed {name}: digest: {engine.manifest_push(name)}")
 
 
 def _tar(engine: Engine, draft: Draft, file: BinaryIO) -> None:

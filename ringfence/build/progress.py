@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """`write` gets whole lines (bytes), from any thread; None: nothing is told. `stages`: how many are built."""
+    """`write` gets whole lines (bytes), from any thread; None: nothing is told. `stages`: how many are built now."""
 
-    def __init__(self, write: Write | None, stages: int) -> None:
+    def __init__(self, write: Write | None) -> None:
         self._write = write
-        self._several = stages > 1
-        self._stages = stages
+        self.stages = 0
 
     def line(self, stage: int, text: str) -> None:
         """A line about a stage (its number among those that are built, from 1; 0: about the whole build)."""
@@ -44,7 +43,7 @@ class Progress:
         yield tell
 
     def _prefix(self, stage: int) -> str:
-        return f"[{stage}/{self._stages}] " if self._several and stage else ""
+        return f"[{stage}/{self.stages}] " if self.stages > 1 and stage else ""
 
     def _tell(self, data: bytes) -> None:
         if self._write is not None:

@@ -238,7 +238,7 @@ class Mounts:
 
     def _ssh(self, keys: dict[str, str]) -> None:
         id = keys.get("id") or "default"
-        socket = self._stage.build.options.ssh.get(id)
+        socket = self._stage.build.agents.get(id)
         target = self._target(keys, f"/run/buildkit/ssh_agent.{self._agents}")
         self._agents += 1
         self.key.append(["ssh", id, target])

@@ -5,7 +5,10 @@ They travel as an OCI artifact: its config lists the steps by key, its layers ar
 
 from __future__ import annotations
 
-from ringfence.errors import Corrupt, InvalidInput
+from functools import partial
+
+from ringfence.build import cache_places
+from ringfence.errors import Corrupt, InvalidInput, RingfenceError
 from ringfence.images.make import Layer
 from ringfence.images.steps import StepResult
 from ringfence.oci.digest import Digest, is_digest
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.build.cache_places import Place
+    from ringfence.build.options import Cache
+    from ringfence.build.progress import Progress
     from ringfence.engine import Engine
 
 CONFIG = "application/vnd.ringfence.build.steps.v1+json"
@@ -69,6 +74,25 @@ def _layer(document: dict[str, Any], subject: str) -> Layer | None:
     if document["mediaType"] not in LAYERS or not is_digest(digest) or not is_digest(diff_id) or size < 0:
         raise InvalidInput(f"{subject}: names no layer")
     return Layer(Descriptor(document["mediaType"], Digest(digest), size), diff_id)
+
+
+def read_all(engine: Engine, caches: Sequence[Cache], progress: Progress) -> None:
+    """Take in what --cache-from names. One that cannot be read is told, and missed: it only makes a build faster."""
+    for cache in caches:
+        try:
+            with cache_places.opened(engine, cache, partial(progress.line, 0)) as place:
+                read(engine, place)
+        except RingfenceError as error:
+            progress.line(0, f"warning: --cache-from {cache.place}: {error.what}: going on without it")
+        except OSError as error:
+            progress.line(0, f"warning: --cache-from {cache.place}: {error.strerror}: going on without it")
+
+
+def write_all(engine: Engine, caches: Sequence[Cache], keys: Sequence[str], progress: Progress) -> None:
+    """Write the steps of these keys where --cache-to says."""
+    for cache in caches:
+        with cache_places.opened(engine, cache, partial(progress.line, 0)) as place:
+            write(engine, place, keys)
 
 
 def write(engine: Engine, place: Place, keys: Sequence[str]) -> None:

@@ -46,7 +46,9 @@ FLAGS = (
     Flag("no-cache-filter", "Take nothing from the cache for these stages", kind="list"),
     Flag("output", "Where the result goes: a directory, - for a tar, type=local|tar|oci|docker|registry,dest=PATH", "o",
          "list"),
-    Flag("platform", "Platform of the image (OS[/ARCHITECTURE[/VARIANT]])", kind="value"),
+    Flag("manifest", "Take what is built into this manifest list, which is made if need be", kind="value"),
+    Flag("platform", "Platform of the image (OS[/ARCHITECTURE[/VARIANT]]); several, with commas, make a manifest list",
+         kind="list"),
     Flag("progress", "How progress is told: auto, plain, quiet", kind="value", default="auto"),
     Flag("pull", "Fetch the base images even if they are here"),
     Flag("push", "Push the image under its names"),
@@ -55,7 +57,7 @@ FLAGS = (
     Flag("secret", "Give a secret to RUN --mount=type=secret (id=ID,src=FILE or id=ID,env=NAME)", kind="list"),
     Flag("source-date-epoch", "Date everything that is made: seconds since 1970", kind="value"),
     Flag("squash", "Make one layer of all that the build adds"),
-    Flag("ssh", "Give an agent to RUN --mount=type=ssh (default, or ID=SOCKET)", kind="list"),
+    Flag("ssh", "Give an agent to RUN --mount=type=ssh (default, ID=SOCKET, or ID=KEY[,KEY...])", kind="list"),
     Flag("tag", "Name of the image (NAME[:TAG])", "t", "list"),
     Flag("target", "Build this stage", kind="value"),
     *_of_run(),
@@ -67,6 +69,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
     from ringfence import build
     from ringfence.build.run import RunFailed
     from ringfence.cli import main
+    from ringfence.cli.progress import Screen
 
     progress = arguments.text("progress")
     if progress not in PROGRESS:
@@ -75,24 +78,22 @@ def run(engine: Engine, arguments: Arguments) -> int:
     options = arguments.options(*_OURS)
     if "source_date_epoch" not in options and "SOURCE_DATE_EPOCH" in os.environ:
         options["source_date_epoch"] = os.environ["SOURCE_DATE_EPOCH"]
+    screen = Screen(sys.stderr)
+    if sys.stderr.isatty() and not quiet and progress == "auto":
+        engine.pulling = screen.pulling
     try:
         built = build.build(engine, arguments.operands[0] if arguments.operands else ".", file=arguments.text("file"),
-                            stdin=sys.stdin.buffer, stdout=sys.stdout.buffer, write=None if quiet else _tell,
+                            stdin=sys.stdin.buffer, stdout=sys.stdout.buffer, write=None if quiet else screen.write,
                             environ=os.environ, **options)  # fmt: skip
     except RunFailed as error:
         main.complain(error)
         return error.exit_code or exitcodes.FAILED
     if arguments.text("iidfile"):
         with open(arguments.text("iidfile"), "w") as file:
-            file.write(built.id)
+            file.write(built.id if len(built.ids) == 1 else built.digest)
     if not any(word in ("-",) or word.endswith("dest=-") for word in arguments.many("output")):
-        print(built.id)
+        print("\n".join(built.ids))
     return 0
-
-
-def _tell(data: bytes) -> None:
-    sys.stderr.buffer.write(data)
-    sys.stderr.buffer.flush()
 
 
 VERB = Verb(run, "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", FLAGS, (0, 1))

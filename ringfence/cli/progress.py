@@ -27,6 +27,50 @@ def shown(stream: TextIO, *, quiet: bool = False) -> Iterator[Tell]:
         yield _Lines(stream).tell
 
 
+class Screen:
+    """A terminal for bytes from anywhere, and for the bars of pulls, of which several may go on at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._bars: _Bars | None = None
+        self._pulls = 0
+        self._begun = b""  # of a line, while there are bars
+
+    def write(self, data: bytes) -> None:
+        """Above the bars by whole lines, if there are any."""
+        with self._lock:
+            if self._bars is None:
+                self._put(data)
+                return
+            *lines, self._begun = (self._begun + data).split(b"\n")
+            for line in lines:
+                self._bars.line(line.decode(errors="replace"))
+
+    @contextmanager
+    def pulling(self) -> Iterator[Tell]:
+        """Who is told of a pull."""
+        with self._lock:
+            if self._bars is None:
+                self._bars = _Bars(self._stream).__enter__()
+            self._pulls += 1
+            tell = self._bars.tell
+        try:
+            yield tell
+        finally:
+            with self._lock:
+                self._pulls -= 1
+                if self._pulls == 0:
+                    self._bars.__exit__()
+                    self._bars = None
+                    self._put(self._begun)
+                    self._begun = b""
+
+    def _put(self, data: bytes) -> None:
+        self._stream.buffer.write(data)
+        self._stream.buffer.flush()
+
+
 class _Lines:
     """One line whenever something changes; nothing about mere bytes."""
 
@@ -64,6 +108,10 @@ class _Bars:
 
     def __exit__(self, *_exception: object) -> None:
         self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """A line of somebody else, as it is."""
+        self._console.out(text, highlight=False)
 
     def tell(self, event: dict[str, Any]) -> None:
         id, status, detail = event.get("id", ""), event["status"], event.get("progressDetail") or {}

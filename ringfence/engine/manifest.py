@@ -6,7 +6,7 @@ from ringfence import json
 from ringfence.engine import registries
 from ringfence.errors import InvalidInput, NotFound
 from ringfence.images import pull, push
-from ringfence.images.manifest_list import ManifestLists
+from ringfence.images.manifest_list import ManifestList, ManifestLists
 from ringfence.oci.digest import Digest
 from ringfence.oci.image_spec import parse_image_config
 from ringfence.oci.platform import Platform
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.engine import Engine
-    from ringfence.images.manifest_list import ManifestList
+    from ringfence.images.image import Image
     from ringfence.images.pull import Tell
     from ringfence.registry.registries import Registries
     from ringfence.registry.repository import Repository
@@ -42,6 +42,19 @@ def add(engine: Engine, name: str, image: str, access: Mapping[str, object]) -> 
     with registries.connect(engine, access, registries.silent) as client:
         _add(engine, made, client, image)
     lists.keep(made)
+
+
+def keep(engine: Engine, name: str, images: Sequence[Image], *, amend: bool) -> str:
+    """Make a list of images that are here, which may have no names, in place of one of that name or on from it; returns
+    the list's digest."""
+    lists = ManifestLists(engine.root)
+    reference = _list_name(name)
+    made = lists.create(reference, amend=True) if amend else ManifestList(reference, [])
+    for image in images:
+        source = Reference(reference.registry, reference.repository, "", image.digest)
+        made.add(image.descriptor, Platform.of(image.config), source)
+    lists.keep(made)
+    return str(Digest.of(made.data))
 
 
 def annotate(engine: Engine, name: str, image: str, platform: Mapping[str, Any],

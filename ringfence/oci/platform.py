@@ -28,21 +28,22 @@ _ALIASES = {
     "i686": ("386", ""),
     "loongarch64": ("loong64", ""),
 }
-# The variant that a name without one means, and so is left out.
-_USUAL_VARIANT = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+# What containerd makes of variants: the usual one is left out, but that of arm is said.
+_LEFT_OUT = {"amd64": "v1", "arm64": "v8"}
+_SAID = {"arm": "v7"}
 
 
 class Platform:
-    """`linux/arm/v6`: os, architecture and variant ("" for the usual one)."""
+    """`linux/arm/v6`: os, architecture and variant ("" for the usual one of amd64 and arm64)."""
 
     __slots__ = ("architecture", "os", "variant")
 
     def __init__(self, os: str, architecture: str, variant: str = "") -> None:
         architecture, implied = _ALIASES.get(architecture, (architecture, ""))
-        variant = variant or implied
+        variant = variant or implied or _SAID.get(architecture, "")
         self.os = os
         self.architecture = architecture
-        self.variant = "" if variant == _USUAL_VARIANT.get(architecture) else variant
+        self.variant = "" if variant == _LEFT_OUT.get(architecture) else variant
 
     @classmethod
     def parse(cls, text: str) -> Platform:
@@ -74,7 +75,7 @@ class Platform:
 
     @property
     def _level(self) -> int:
-        variant = (self.variant or _USUAL_VARIANT.get(self.architecture, "v0")).removeprefix("v")
+        variant = (self.variant or _LEFT_OUT.get(self.architecture, "v0")).removeprefix("v")
         return int(variant) if variant.isdecimal() and len(variant) < 4 else 0
 
     def to_json(self) -> dict[str, str]:

@@ -228,8 +228,8 @@ def test_a_secret_that_is_required_must_be_given(fails: Fails) -> None:
         ("FROM host\nCOPY --chmod=99 Dockerfile /", "--chmod=99: is neither an octal nor a symbolic mode"),
         ("FROM host\nCOPY Dockerfile Dockerfile /x", "the destination must be a directory and end with a /"),
         ("FROM host\nADD Dockerfile /etc/passwd/x", "passwd is no directory"),
-        ("FROM host\nADD https://host.invalid/x.git /", "adding git repositories is not built yet"),
-        ("FROM host\nADD git@github.com:a/b /", "adding git repositories is not built yet"),
+        ("FROM host\nADD https://127.0.0.1:1/x.git /", "https://127.0.0.1:1/x.git: git fetch: fatal: unable to access"),
+        ("FROM host\nADD git://127.0.0.1:1/x#-x /", "no branch, tag or commit is called -x"),
         ("FROM host\nRUN --mount=type=nosuch,target=/a true", "there is no type nosuch"),
         ("FROM host\nRUN --mount=type=cache true", "needs a target"),
         ("FROM host\nRUN --network=bridge true", "--network=bridge: is not one of default, host, none"),
@@ -391,9 +391,20 @@ def test_a_base_that_is_pulled_is_told_of(builder: Builder, tmp_path: Path) -> N
 
 def test_an_image_is_no_cache(builder: Builder, tmp_path: Path) -> None:
     needs.program("docker-registry")
-    with Registry(tmp_path) as registry, pytest.raises(InvalidInput, match="is no cache that --cache-to has written"):
+    with Registry(tmp_path) as registry:
         builder("FROM scratch\nLABEL a=b\n", tag=[f"{registry.host}/app:1"], push=True)
         builder("FROM scratch\nLABEL a=b\n", cache_from=[f"{registry.host}/app:1"])
+    assert "is no cache that --cache-to has written: going on without it\n" in builder.told
+
+
+def test_a_cache_that_cannot_be_read_is_told_and_missed(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/index.json").write_text("{")
+    built = builder("FROM host\nLABEL a=b\n", cache_from=["127.0.0.1:1/x:1", f"{tmp_path}/damaged"])
+    assert builder.config(built)["Labels"] == {"a": "b"}
+    warnings = [line for line in builder.told.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 2 and all(line.endswith(": going on without it") for line in warnings)
+    assert "connection refused" in warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -409,7 +420,9 @@ def test_an_image_is_no_cache(builder: Builder, tmp_path: Path) -> None:
         ({"secret": ["src=x"]}, "has no id"),
         ({"secret": ["id=x,src=/nosuch"]}, "cannot read /nosuch"),
         ({"ssh": ["default"]}, "no agent runs"),
-        ({"platform": "linux/amd64,linux/arm64"}, "several at once are not built yet"),
+        ({"platform": "linux/amd64,linux/arm64"}, "several platforms need a name"),
+        ({"platform": "linux/amd64,linux/arm64", "tag": ["x"], "output": ["type=oci"]}, "type=oci holds one platform"),
+        ({"ssh": ["default=/nosuch"]}, "/nosuch: No such file or directory"),
         ({"network": "web"}, "--network: web: not built yet"),
         ({"source_date_epoch": "yesterday"}, "is not a number of seconds"),
         ({"build_context": ["x"]}, "is not NAME=PLACE"),

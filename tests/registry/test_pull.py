@@ -113,6 +113,20 @@ def test_at_a_terminal_there_are_bars(command: Command, registry: Registry) -> N
         assert terminal.end() == 0
 
 
+def test_pulls_within_a_build_have_bars_at_a_terminal_above_which_its_lines_stand(
+    command: Command, registry: Registry, tmp_path: Path
+) -> None:
+    for name in ("bars-one", "bars-two"):
+        Made([{name: name.encode()}]).put(registry, name, "1")
+    stages = "".join(f"FROM {registry.host}/{name}:1 AS {name}\n" for name in ("bars-one", "bars-two"))
+    (tmp_path / "Dockerfile").write_text(f"{stages}FROM scratch\nCOPY --from=bars-one / /\nCOPY --from=bars-two / /\n")
+    with command.terminal("build", "-t", "barred", str(tmp_path)) as terminal:
+        terminal.expect("Pulling from bars-")
+        terminal.expect("━")
+        terminal.expect("tagged barred:latest")
+        assert terminal.end() == 0
+
+
 def test_a_tag_that_moved_is_pulled_again_and_the_old_image_stays_without_a_name(
     client: Engine, registry: Registry
 ) -> None:
