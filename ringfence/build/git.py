@@ -52,7 +52,7 @@ def fetch(repository: Repository, into: str, environment: Mapping[str, str], *, 
           agent: str = "", checksum: str = "") -> str:  # fmt: skip
     """Check it out into the new directory `into`; returns the directory that was asked for, which lies in there.
 
-    `environment` is the program's: PATH, HOME, and what it reads else. `agent` is the socket of an ssh agent, `checksum`
+    `environment` is the program's: PATH, HOME, and so on. `agent` is the socket of an ssh agent, `checksum`
     what the commit's ID must begin with (else Corrupt). Failed with git's own words; NotFound if the directory is not
     there.
     """
