@@ -8,6 +8,7 @@ from ringfence.cli import filters, units
 from ringfence.cli.format import HELP, Format
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
+from ringfence.engine.bandwidth import rate_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ FLAGS = (
 )  # fmt: skip
 HEADINGS = {
     "Name": "NAME", "ID": "GROUP ID", "Containers": "CONTAINERS", "CPUs": "CPUS", "CPUShares": "CPU SHARES",
-    "Memory": "MEMORY", "PIDs": "PIDS", "CreatedAt": "CREATED AT", "Labels": "LABELS",
+    "Memory": "MEMORY", "PIDs": "PIDS", "Egress": "EGRESS", "Ingress": "INGRESS",
+    "CreatedAt": "CREATED AT", "Labels": "LABELS",
 }  # fmt: skip
-COLUMNS = ("Name", "Containers", "CPUs", "CPUShares", "Memory", "PIDs")
+COLUMNS = ("Name", "Containers", "CPUs", "CPUShares", "Memory", "PIDs", "Egress", "Ingress")
 
 
 def row(group: dict[str, Any], *, whole: bool) -> dict[str, Any]:
@@ -43,6 +45,8 @@ def row(group: dict[str, Any], *, whole: bool) -> dict[str, Any]:
         "CPUShares": str(limits["CpuShares"] or "-"),
         "Memory": units.binary_size(limits["Memory"]) if limits["Memory"] else "-",
         "PIDs": str(pids) if pids > 0 else "-",
+        "Egress": rate_text(limits["NetworkEgress"]),
+        "Ingress": rate_text(limits["NetworkIngress"]),
         "CreatedAt": group["Created"],
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(labels.items())),
         "Label": lambda name: labels.get(name, ""),

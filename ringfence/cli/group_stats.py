@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 FLAGS = (Flag("format", HELP, kind="value"), Flag("no-stream", "Show one measurement and end"))
 HEADINGS = {
     "Name": "NAME", "ID": "GROUP ID", "Containers": "CONTAINERS", "CPUPerc": "CPU %", "MemUsage": "MEM USAGE / LIMIT",
-    "MemPerc": "MEM %", "NetIO": "NET I/O", "BlockIO": "BLOCK I/O", "PIDs": "PIDS",
+    "MemPerc": "MEM %", "NetIO": "NET I/O", "NetLimit": "NET LIMIT", "BlockIO": "BLOCK I/O", "PIDs": "PIDS",
 }  # fmt: skip
-COLUMNS = ("Name", "Containers", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
+COLUMNS = ("Name", "Containers", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "NetLimit", "BlockIO", "PIDs")
 
 
 def run(engine: Engine, arguments: Arguments) -> int:

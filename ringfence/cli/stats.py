@@ -23,7 +23,7 @@ FLAGS = (
 )
 HEADINGS = {
     "Container": "CONTAINER", "ID": "CONTAINER ID", "Name": "NAME", "CPUPerc": "CPU %", "MemUsage": "MEM USAGE / LIMIT",
-    "MemPerc": "MEM %", "NetIO": "NET I/O", "BlockIO": "BLOCK I/O", "PIDs": "PIDS",
+    "MemPerc": "MEM %", "NetIO": "NET I/O", "NetLimit": "NET LIMIT", "BlockIO": "BLOCK I/O", "PIDs": "PIDS",
 }  # fmt: skip
 COLUMNS = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
 CLEAR = "\033[H\033[J"  # ECMA-48: the cursor to the corner, erase to the end
@@ -41,7 +41,8 @@ def run(engine: Engine, arguments: Arguments) -> int:
     clear = CLEAR if stream and sys.stdout.isatty() and wanted.kind == "table" else ""
     for measured in engine.stats(arguments.operands, all=arguments.on("all"), stream=stream):
         listed = [_row(entry, whole=whole) for entry in measured]
-        sys.stdout.write(clear + wanted.text(listed, HEADINGS, COLUMNS))
+        limited = any(any(entry["network_limits"].values()) for entry in measured)
+        sys.stdout.write(clear + wanted.text(listed, HEADINGS, (*COLUMNS, "NetLimit") if limited else COLUMNS))
         sys.stdout.flush()
     return 0
 

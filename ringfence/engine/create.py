@@ -56,6 +56,10 @@ def _warnings(options: Options) -> list[str]:
 def reserve(engine: Engine, image: str, command: Sequence[str] | None,
             options: Options) -> tuple[ContainerRecord, Lock]:  # fmt: skip
     """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it."""
+    if options.network_egress or options.network_ingress or options.network_burst:
+        from ringfence.engine import bandwidth
+
+        bandwidth.admit(options)
     if options.runtime != "ringrun":
         from ringfence.engine import runtimes
 

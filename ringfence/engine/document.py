@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringfence.engine import spec_process
+from ringfence.engine.bandwidth import document as bandwidth
 from ringfence.engine.options_health import healthcheck
 from ringfence.engine.volumes import describe
 
@@ -152,6 +153,7 @@ def limits(options: Options) -> dict[str, Any]:
                 ("WriteIOps", "device_write_iops"),
             )
         },
+        **bandwidth(options),
     }
 
 

@@ -29,6 +29,8 @@ def create(engine: Engine, name: str, raw: Mapping[str, object], label: Sequence
     name = group_name("group", name)
     limits = group_options(_with_pids(raw))
     settle(engine)
+    if limits.network_burst and not (limits.network_egress or limits.network_ingress):
+        raise InvalidInput("--network-burst: needs --network-egress or --network-ingress to be set too")
     warnings = group_cgroup.check(limits)
     record = GroupRecord(name, os.urandom(32).hex(), time.time_ns(), options=dict(limits.to_json()),
                          labels=read_labels("--label", label))  # fmt: skip

@@ -12,7 +12,7 @@ import fcntl
 import os
 
 from ringfence import json
-from ringfence.engine import spec, spec_host, spec_resources
+from ringfence.engine import bandwidth, spec, spec_host, spec_resources
 from ringfence.engine.options import Options
 from ringfence.errors import Failed, Unsupported
 from ringfence.linux import cgroups, namespaces
@@ -44,14 +44,17 @@ def make(engine: Engine, name: str) -> None:
 
 
 def remake(engine: Engine, record: GroupRecord) -> None:
-    """Write the limits of a group again, if its cgroup is there and an update of it was cut off."""
+    """Put the limits of a group into the kernel again, if its cgroup is there and an update of it was cut off."""
     driver = cgroups.usable()
     if driver.base is None or not os.path.exists(_mark_file(engine, record)):
         return
     cgroup = driver.base + path(engine, record.name)
     if driver.exists(cgroup):
         with Mark(engine, record) as mark:
+            cut_off = not mark.read()
             _make(driver, cgroup, record, mark)
+            if cut_off:
+                bandwidth.change_group(engine, record)
 
 
 def change(engine: Engine, record: GroupRecord, changed: Options, merged: Options) -> None:
@@ -70,6 +73,8 @@ def change(engine: Engine, record: GroupRecord, changed: Options, merged: Option
         if live:
             try:
                 _write_or_undo(driver.settings(cgroup, resources(driver, changed)))
+                if any(changed.given(name) for name in bandwidth.FLAGS):
+                    bandwidth.change_group(engine, record)
             except BaseException:
                 record.options = before
                 engine.groups.save(record)

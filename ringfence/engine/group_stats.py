@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from ringfence.engine import group, group_cgroup, repair, stats, status
+from ringfence.engine import bandwidth, group, group_cgroup, repair, stats, status
+from ringfence.engine.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ def _sample(engine: Engine, record: GroupRecord, before: Sample | None) -> Sampl
         for current in (status.of(engine, one) for one in repair.every(engine) if group.is_inside(one, record.name))
         if current.live
     ]
-    numbers = group_cgroup.stats(engine, record)
+    limits = Options.from_json(record.options)
+    numbers = group_cgroup.stats(engine, record) or {"memory": {"limit": limits.memory or None}}
     found = stats.entry(record.id, record.name, 0, numbers, _networks(pids), before)
     found["containers"] = len(pids)
     found["Summary"]["Containers"] = str(len(pids))
+    found["network_limits"] = bandwidth.document(limits)
+    found["Summary"]["NetLimit"] = bandwidth.text(limits)
     return found
 
 

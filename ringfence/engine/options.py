@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ringfence.engine import (
     options_absent,
+    options_bandwidth,
     options_health,
     options_lifecycle,
     options_mounts,
@@ -87,6 +88,9 @@ class Options:
     device_cgroup_rule: Sequence[Mapping[str, Any]] = ()
     cgroup_parent: str = ""
     group: str = ""
+    network_egress: int = 0
+    network_ingress: int = 0
+    network_burst: int = 0
     # namespaces
     network: str = "none"
     hostname: str = ""
@@ -141,7 +145,7 @@ class Options:
 SECTIONS = {
     "process": options_process.OPTIONS,
     "files": options_mounts.OPTIONS,
-    "limits": options_resources.OPTIONS,
+    "limits": (*options_resources.OPTIONS, *options_bandwidth.OPTIONS),
     "namespaces": options_namespaces.OPTIONS,
     "life": options_lifecycle.OPTIONS,
     "not built yet": options_absent.OPTIONS,

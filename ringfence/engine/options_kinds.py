@@ -154,7 +154,7 @@ def between(low: int, high: int | None = None, *, zero: str = "") -> Reader:
     return read_between
 
 
-def _scaled(digits: str, unit: int) -> int | None:
+def scaled(digits: str, unit: int) -> int | None:
     """`digits` ("12", "1.5") times `unit`, exact for integers; None if they are no unsigned decimal number."""
     whole, dot, fraction = digits.partition(".")
     if (not whole and not fraction) or not (whole + fraction).isascii() or not (whole + fraction).isdigit():
@@ -174,7 +174,7 @@ def size(flag: str, value: Any) -> int:
         if rest.endswith("i") and rest[-2:-1] in ("k", "m", "g", "t", "p"):
             rest = rest[:-1]
         letter = rest[-1:] if rest[-1:] in SIZE_UNITS else ""
-        result = _scaled(rest[: len(rest) - len(letter)].rstrip(" "), SIZE_UNITS[letter])
+        result = scaled(rest[: len(rest) - len(letter)].rstrip(" "), SIZE_UNITS[letter])
     if result is None:
         bad(flag, value, "is not a size")
     if result > INT64_MAX:
@@ -200,7 +200,7 @@ def duration(flag: str, value: Any) -> int:
         while position < len(rest) and not (rest[position].isdigit() or rest[position] == "."):
             position += 1
         unit = DURATION_UNITS.get(rest[start:position])
-        part = _scaled(digits, unit) if unit else None
+        part = scaled(digits, unit) if unit else None
         if part is None:
             bad(flag, value, "is not a duration (such as 1m30s or 500ms)")
         total += part

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ringfence.engine.options import Options
 
 LEAST_MEMORY = 6 << 20
+DEEPEST_GROUP = 7  # groups one below another: an htb tree has eight levels, the last is for containers
 LONGEST_GROUP = 64  # characters: with an id it is the name of a directory
 CPU_PERIOD = 100_000  # microseconds: the kernel's default, Documentation/scheduler/sched-bwc.rst
 
@@ -199,6 +200,8 @@ def group_name(flag: str, value: Any) -> str:
     words = text(flag, value).split("/")
     if not all(is_name(part) and len(part) <= LONGEST_GROUP for part in words):
         bad(flag, value, "is not the name of a group: each part of it is [a-zA-Z0-9][a-zA-Z0-9_.-]+, at most 64 long")
+    if len(words) > DEEPEST_GROUP:
+        bad(flag, value, f"is a group below too many others: at most {DEEPEST_GROUP - 1}")
     return "/".join(words)
 
 

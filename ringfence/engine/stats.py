@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from ringfence.engine import repair, status, times
+from ringfence.engine import bandwidth, repair, status, times
+from ringfence.engine.options import Options
 from ringfence.errors import NotFound
 
 TYPE_CHECKING = False
@@ -50,7 +51,11 @@ def sample(engine: Engine, record: ContainerRecord, before: Sample | None) -> Sa
     current = status.of(engine, record)
     numbers = _numbers(engine, record) if current.live else {}
     ports = networks(current.pid) if current.live else {}
-    return entry(record.id, f"/{record.name}", current.pid, numbers, ports, before)
+    found = entry(record.id, f"/{record.name}", current.pid, numbers, ports, before)
+    limits = Options.from_json(record.options)
+    found["network_limits"] = bandwidth.document(limits)
+    found["Summary"]["NetLimit"] = bandwidth.text(limits)
+    return found
 
 
 def entry(id: str, name: str, pid: int, numbers: Mapping[str, Mapping[str, int | None]],

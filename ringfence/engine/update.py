@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.engine import events, repair, spec_host, spec_resources, status
+from ringfence.engine import bandwidth, events, repair, spec_host, spec_resources, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options, resource_options
 from ringfence.errors import Conflict, InvalidInput
@@ -29,10 +29,15 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
             from ringfence.engine import group
 
             group.admit(engine, merged)
+        shaped = any(changed.given(name) for name in bandwidth.FLAGS)
+        if shaped:
+            bandwidth.admit(merged)
         resources = spec_resources.limits(_live(merged, changed), spec_host.block_devices(changed))
         if resources and status.of(engine, record).live:
             engine.runtime_of(record).update(record.id, resources)
         record.options = dict(merged.to_json())
+        if shaped:
+            bandwidth.change(engine, record)
         if changed.given("restart"):
             from ringfence.engine import restart_policy
 

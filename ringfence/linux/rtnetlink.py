@@ -29,7 +29,7 @@ NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBi")  # struct ifaddrmsg: family, prefix length, flags, scope, index
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst, src, tos, table, protocol, scope, type, flags
-_IFLA = {"ADDRESS": 1, "IFNAME": 3, "MTU": 4, "MASTER": 10, "LINKINFO": 18, "NET_NS_FD": 28}
+_IFLA = {"ADDRESS": 1, "IFNAME": 3, "MTU": 4, "LINK": 5, "MASTER": 10, "LINKINFO": 18, "NET_NS_FD": 28}
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _IFA = {"ADDRESS": 1, "LOCAL": 2, "LABEL": 3, "FLAGS": 8}
 _RTA = {"DST": 1, "OIF": 4, "GATEWAY": 5, "PRIORITY": 6, "PREFSRC": 7, "TABLE": 15}
@@ -43,9 +43,12 @@ PERMANENT = 0x80  # IFA_F_PERMANENT: not given for a time only, as by IPv6 autoc
 
 
 class Link:
-    """A network device: `kind` is "veth", "bridge", ..., "" for hardware and lo; `master` its bridge's index or 0."""
+    """A network device: `kind` is "veth", "bridge", ..., "" for hardware and lo; `master` its bridge's index or 0.
 
-    __slots__ = ("flags", "index", "kind", "mac", "master", "mtu", "name")
+    `peer` is the index of the other end of a veth, in that one's network namespace.
+    """
+
+    __slots__ = ("flags", "index", "kind", "mac", "master", "mtu", "name", "peer")
 
     def __init__(self, message: Message) -> None:
         _, _, self.index, self.flags, _ = _LINK.unpack_from(message.payload)
@@ -53,6 +56,7 @@ class Link:
         self.name = _text(values[_IFLA["IFNAME"]])
         self.mtu = _number(values, _IFLA["MTU"])
         self.master = _number(values, _IFLA["MASTER"])
+        self.peer = _number(values, _IFLA["LINK"])
         self.mac = values.get(_IFLA["ADDRESS"], b"").hex(":")
         information = dict(parse_attributes(values.get(_IFLA["LINKINFO"], b"")))
         self.kind = _text(information.get(_INFO_KIND, b""))

@@ -139,11 +139,11 @@ WRONG = {
     "isolation": "x", "label": "=x", "label-file": "/none", "link": "x", "link-local-ip": "x", "log-driver": "x",
     "log-opt": "x", "mac-address": "x", "memory": "64q", "memory-reservation": "x", "memory-swap": "x",
     "memory-swappiness": "101", "mount": "x", "name": "!", "network": "frob nicate", "network-alias": "x",
-    "oom-score-adj": "9999", "pid": "x", "pidfile": "", "pids-limit": "x", "platform": "/", "publish": "80",
-    "pull": "x", "restart": "x", "runtime": "x", "security-opt": "x", "shm-size": "x", "stop-signal": "FROB",
-    "stop-timeout": "x", "storage-opt": "x", "sysctl": "x", "timeout": "x", "tmpfs": "relative", "ulimit": "x",
-    "user": "a:b:c", "userns": "x", "uts": "x", "volume": "a:b:c:d", "volume-driver": "x", "volumes-from": "",
-    "workdir": "relative",
+    "network-burst": "1", "network-egress": "50mb", "network-ingress": "x", "oom-score-adj": "9999", "pid": "x",
+    "pidfile": "", "pids-limit": "x", "platform": "/", "publish": "80", "pull": "x", "restart": "x", "runtime": "x",
+    "security-opt": "x", "shm-size": "x", "stop-signal": "FROB", "stop-timeout": "x", "storage-opt": "x", "sysctl": "x",
+    "timeout": "x", "tmpfs": "relative", "ulimit": "x", "user": "a:b:c", "userns": "x", "uts": "x", "volume": "a:b:c:d",
+    "volume-driver": "x", "volumes-from": "", "workdir": "relative",
 }  # fmt: skip
 ANYTHING = {"cgroup-parent", "entrypoint", "health-cmd"}  # of which any text may be right
 

@@ -251,14 +251,14 @@ def test_volumes(command: Command) -> None:
 
 
 def test_groups(command: Command) -> None:
-    limits = ("--cpus", "1", "--memory", "1g", "--pids", "500")
+    limits = ("--cpus", "1", "--memory", "1g", "--pids", "500", "--network-ingress", "50mbit")
     assert command.ok("group", "create", *limits, "--label", "a=b", "gold") == "gold"
     assert command.ok("group", "create", "--cpu-shares", "512", "gold/silver") == "gold/silver"
     command.ok("run", "-d", "--network", "none", "--name", "box", "--group", "gold/silver", "host", "sleep", "600")
     assert command.ok("group", "ls").splitlines() == [
-        "NAME          CONTAINERS   CPUS      CPU SHARES   MEMORY    PIDS",
-        "gold          1            1         -            1GiB      500",
-        "gold/silver   1            -         512          -         -",
+        "NAME          CONTAINERS   CPUS      CPU SHARES   MEMORY    PIDS      EGRESS    INGRESS",
+        "gold          1            1         -            1GiB      500       -         50Mbit",
+        "gold/silver   1            -         512          -         -         -         -",
     ]
     assert command.ok("group", "ls", "-q", "--filter", "label=a").splitlines() == ["gold"]
     assert command.ok("group", "ls", "--format", "{{.Name}} {{.Labels}}", "-f", "name=gold/").strip() == "gold/silver"
