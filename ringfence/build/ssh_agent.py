@@ -1,6 +1,7 @@
 """--ssh ID=KEY: an agent of ssh-agent(1) for the time of the build, which holds the keys of these files.
 
-It ends with this process, by kill -9 too (prctl(2), PR_SET_PDEATHSIG).
+It runs around a program that ends with this process, by kill -9 too, and looks for that one every ten seconds. (It is
+set-group-ID, for which the kernel forgets a signal at the parent's death.)
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import signal
 
 from ringfence.engine import scratch
 from ringfence.errors import Failed, Unsupported
-from ringfence.linux import _libc
+from ringfence.linux import pidfd
 from ringfence.linux.trees import remove_tree
 
 TYPE_CHECKING = False
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
 
-_SET_PARENT_DEATH_SIGNAL = 1  # linux/prctl.h
-_PATIENCE = 10.0  # seconds until its socket is there
+_PATIENCE = 10.0  # seconds
+_WAITING = ("sh", "-c", "echo $SSH_AGENT_PID; exec cat")
 
 
 class Agent:
@@ -33,6 +34,7 @@ class Agent:
         self._directory = ""
         self._add_program: str | None = None
         self._process: Popen[bytes] | None = None
+        self._pid = 0
 
     def __enter__(self) -> str:
         import shutil
@@ -45,11 +47,9 @@ class Agent:
         self._directory = scratch.make(self._engine.state)
         socket = f"{self._directory}/agent"
         try:
-            self._process = subprocess.Popen(
-                [agent, "-D", "-a", socket], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, preexec_fn=_die_with_parent,
-            )  # fmt: skip
-            self._wait_for(socket)
+            self._process = subprocess.Popen([agent, "-a", socket, *_WAITING], stdin=subprocess.PIPE,
+                                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+            self._pid = self._started()
             for key in self._keys:
                 self._add(socket, key)
         except BaseException:
@@ -58,24 +58,23 @@ class Agent:
         return socket
 
     def __exit__(self, *_exception: object) -> None:
+        if self._pid:
+            with pidfd.open(self._pid) as agent:  # it waits for its child's end, so the pid is its own
+                agent.send_signal(signal.SIGTERM)
+                agent.wait(_PATIENCE)
         if self._process is not None:
-            self._process.terminate()
-            self._process.communicate()
+            self._process.communicate()  # which closes its input
         if self._directory:
             remove_tree(self._directory)
 
-    def _wait_for(self, socket: str) -> None:
-        import time
-
-        assert self._process is not None and self._process.stderr is not None
-        end = time.monotonic() + _PATIENCE
-        while not os.path.exists(socket):
-            if self._process.poll() is not None:
-                told = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-                raise Failed(f"ssh-agent does not start: {told[-1] if told else self._process.returncode}")
-            if time.monotonic() > end:
-                raise Failed("ssh-agent does not start: it makes no socket")
-            time.sleep(0.005)
+    def _started(self) -> int:
+        """The agent's pid, when it listens."""
+        assert self._process is not None and self._process.stdout is not None and self._process.stderr is not None
+        line = self._process.stdout.readline().strip()
+        if not line.isdigit():
+            told = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise Failed(f"ssh-agent does not start: {told[-1] if told else 'it says nothing'}")
+        return int(line)
 
     def _add(self, socket: str, key: str) -> None:
         import subprocess
@@ -90,6 +89,3 @@ class Agent:
                 told = "it has a passphrase, which nobody can be asked for"
             raise Failed(f"--ssh: {key}: ssh-add: {told}", hint="add it to an agent, and give its socket")
 
-
-def _die_with_parent() -> None:
-    _libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
