@@ -68,20 +68,27 @@ class Qdisc:
 
 
 class TrafficClass:
-    """A class of an htb qdisc: what it is given at least (`rate`) and at most (`ceil`), and what has passed."""
+    """A class of an htb qdisc: what it is given at least (`rate`) and at most (`ceil`), and what has passed.
 
-    __slots__ = ("bytes", "ceil", "drops", "handle", "index", "packets", "parent", "rate")
+    Of other qdiscs' classes (each flow is one of fq_codel) only the `kind` and the handles are read.
+    """
+
+    __slots__ = ("bytes", "ceil", "drops", "handle", "index", "kind", "packets", "parent", "rate")
 
     def __init__(self, message: Message) -> None:
         _, self.index, self.handle, self.parent, _ = _TC.unpack_from(message.payload)
         values = dict(parse_attributes(message.payload[_TC.size :]))
+        self.kind = _kind(values)
+        self.rate = self.ceil = self.bytes = self.packets = self.drops = 0
+        if self.kind != "htb":
+            return
         options = dict(parse_attributes(values.get(_OPTIONS, b"")))
         rate, ceil, *_ = _HTB_CLASS.unpack_from(options[_HTB_PARMS])
         self.rate = 8 * (_number(options, _HTB_RATE64) or _RATE.unpack(rate)[-1])
         self.ceil = 8 * (_number(options, _HTB_CEIL64) or _RATE.unpack(ceil)[-1])
         counted = dict(parse_attributes(values.get(_STATS, b"")))
         self.bytes, self.packets = _BASIC.unpack_from(counted[1])
-        self.drops: int = _QUEUE.unpack_from(counted[3])[2]
+        self.drops = _QUEUE.unpack_from(counted[3])[2]
 
 
 class Redirection:
@@ -146,7 +153,8 @@ class TrafficConnection(RouteConnection):
         self.request(DELQDISC, 0, _tc(index, CLSACT, _CLSACT_PARENT))
 
     def classes(self, index: int) -> list[TrafficClass]:
-        return objects(TrafficClass, self.dump(GETTCLASS, _tc(index)))
+        """Those of the htb qdisc."""
+        return [one for one in objects(TrafficClass, self.dump(GETTCLASS, _tc(index))) if one.kind == "htb"]
 
     def set_class(self, index: int, own: int, parent: int, *, rate: int, ceil: int, burst: int) -> None:
         """Make or change a class of the htb qdisc: `rate` is its own, up to `ceil` it borrows of the class above.

@@ -29,7 +29,7 @@ _LAST_MINOR = 0xFFFF
 _UNLIMITED = 10**12  # bits per second
 _OWN = 8000  # bits per second: a class's own, so that it lives on what it borrows
 _LONGEST_WAIT = 20  # a queue holds a twentieth of what passes in a second
-_LEAST_BURST, _LEAST_QUEUE = 64 << 10, 128 << 10  # a packet before segmentation has 64 KiB
+_LEAST_BURST, _LEAST_QUEUE = 64 << 10, 256 << 10  # a packet before segmentation has 64 KiB
 _MOST = 16 << 20  # bytes of burst or queue
 
 

@@ -40,6 +40,8 @@ LANES = {
             "tests/engine/test_looking.py",
             "tests/engine/test_options_live.py",
             "tests/engine/test_groups.py",
+            "tests/linux/test_traffic.py",
+            "tests/network/test_shaping.py::test_a_group_inside_another_has_no_more_than_both",  # with fq_codel
         ),
         lacks=frozenset(
             {

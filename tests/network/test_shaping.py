@@ -68,8 +68,26 @@ class Host:
             server.wait()
         return found
 
+    def has(self, limit: float, *tests: Sequence[object], each: float = 0) -> None:
+        """That these tests have `limit` Mbit/s together, and with `each` the last one has that; by 10 %.
+
+        A TCP connection that loses its first packets may be slow for a second, and none may ever be too quick.
+        """
+        seen = []
+        for _ in range(4):
+            rates = self.rates(*tests)
+            seen.append(rates)
+            assert sum(rates) < 1.1 * limit, seen
+            if sum(rates) > 0.9 * limit and (not each or rates[-1] == pytest.approx(each, rel=0.1)):
+                return
+        raise AssertionError(f"{limit} Mbit/s were to be had: {seen}")
+
     def _until_listening(self, server: subprocess.Popen[bytes]) -> None:
-        while " 0A " not in Path(f"/proc/{server.pid}/net/tcp6").read_text():
+        def sockets() -> str:
+            tables = [Path(f"/proc/{server.pid}/net/{table}") for table in ("tcp", "tcp6")]
+            return "".join(table.read_text() for table in tables if table.exists())
+
+        while " 0A " not in sockets():  # TCP_LISTEN
             time.sleep(0.005)
 
     def close(self) -> None:
@@ -97,16 +115,15 @@ def test_both_directions_have_their_rate_which_can_be_changed_and_lifted(tmp_pat
     def work(host: Host) -> None:
         link = host.add()
         shaping.shape(host.connection, host.directory, [("box", Limits(50 * M, 100 * M))], [link])
-        assert host.rates(("egress", 0)) == [pytest.approx(50, rel=0.1)]
-        assert host.rates(("ingress", 0)) == [pytest.approx(100, rel=0.1)]
+        host.has(50, ("egress", 0))
+        host.has(100, ("ingress", 0))
         passed = shaping.counters(host.connection, host.directory, "box", "box")
         assert (passed["egress"]["rate"], passed["ingress"]["rate"]) == (50 * M, 100 * M)
         assert passed["egress"]["bytes"] > 10 * M
 
         shaping.shape(host.connection, host.directory, [("box", Limits(20 * M, 0, 64 << 10))], [])
-        [slow] = host.rates(("egress", 0))
+        host.has(20, ("egress", 0))
         [free] = host.rates(("ingress", 0))
-        assert slow == pytest.approx(20, rel=0.1)
         assert free > 200
         assert shaping.counters(host.connection, host.directory, "box", "box")["ingress"]["rate"] == 0
 
@@ -119,11 +136,8 @@ def test_several_share_what_their_group_has_and_keep_limits_of_their_own(tmp_pat
             own = Limits(10 * M) if number == 2 else Limits()
             line = [("gold", Limits(60 * M, 80 * M)), (f"box{number}", own)]
             shaping.shape(host.connection, host.directory, line, [host.add()])
-        sent = host.rates(*[("egress", number) for number in range(3)])
-        received = host.rates(*[("ingress", number) for number in range(3)])
-        assert sum(sent) == pytest.approx(60, rel=0.1), sent
-        assert sent[2] == pytest.approx(10, rel=0.15)
-        assert sum(received) == pytest.approx(80, rel=0.1), received
+        host.has(60, *[("egress", number) for number in range(3)], each=10)
+        host.has(80, *[("ingress", number) for number in range(3)])
 
     on_host(tmp_path, work)
 
@@ -133,10 +147,8 @@ def test_a_group_inside_another_has_no_more_than_both(tmp_path: Path) -> None:
         gold, silver = ("gold", Limits(60 * M)), ("silver", Limits(20 * M))
         shaping.shape(host.connection, host.directory, [gold, ("box0", Limits())], [host.add()])
         shaping.shape(host.connection, host.directory, [gold, silver, ("box1", Limits())], [host.add()])
-        [inside] = host.rates(("egress", 1))
-        together = host.rates(("egress", 0), ("egress", 1))
-        assert inside == pytest.approx(20, rel=0.1)
-        assert sum(together) == pytest.approx(60, rel=0.1), together
+        host.has(20, ("egress", 1))
+        host.has(60, ("egress", 0), ("egress", 1))
 
     on_host(tmp_path, work)
 
@@ -170,12 +182,12 @@ def test_a_pipe_that_a_kill_left_half_made_is_finished(tmp_path: Path) -> None:
         link = host.add()
         host.connection.new_link(shaping.pipe_name("box", "egress"), "ifb")
         shaping.shape(host.connection, host.directory, [("box", Limits(30 * M))], [link])
-        assert host.rates(("egress", 0)) == [pytest.approx(30, rel=0.1)]
+        host.has(30, ("egress", 0))
 
     on_host(tmp_path, work)
 
 
 def seen() -> str:
-    """All links, qdiscs and filters, as iproute2 tells them."""
-    commands = ["ip -o link", "tc qdisc", "for n in 0 1; do tc filter show dev host$n ingress; done"]
+    """The names of all links, their qdiscs and filters, as iproute2 tells them."""
+    commands = ["ip -o link | cut -d: -f2", "tc qdisc", "for n in 0 1; do tc filter show dev host$n ingress; done"]
     return subprocess.run(["sh", "-c", "; ".join(commands)], capture_output=True, text=True, check=True).stdout
