@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ringfence.engine import (
     options_absent,
-    options_bandwidth,
     options_health,
     options_lifecycle,
     options_mounts,
@@ -145,7 +144,7 @@ class Options:
 SECTIONS = {
     "process": options_process.OPTIONS,
     "files": options_mounts.OPTIONS,
-    "limits": (*options_resources.OPTIONS, *options_bandwidth.OPTIONS),
+    "limits": options_resources.OPTIONS,
     "namespaces": options_namespaces.OPTIONS,
     "life": options_lifecycle.OPTIONS,
     "not built yet": options_absent.OPTIONS,

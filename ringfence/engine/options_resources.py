@@ -1,4 +1,4 @@
-"""Options that limit what a container may use: memory, CPU, processes, block I/O, ulimits, devices.
+"""Options that limit what a container may use: memory, CPU, processes, block I/O, bandwidth, ulimits, devices.
 
 The least values and conflicts are docker's (moby daemon/daemon_unix.go, verifyPlatformContainerResources): they are
 checked here, before anything is made, rather than reported as EINVAL of some cgroup file.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.engine.options_kinds import Option, bad, between, each, number, size, switch, text
+from ringfence.engine.options_kinds import INT64_MAX, Option, bad, between, each, number, scaled, size, switch, text
 from ringfence.engine.options_lifecycle import is_name
 from ringfence.errors import InvalidInput
 
@@ -22,6 +22,12 @@ LEAST_MEMORY = 6 << 20
 DEEPEST_GROUP = 7  # groups one below another: an htb tree has eight levels, the last is for containers
 LONGEST_GROUP = 64  # characters: with an id it is the name of a directory
 CPU_PERIOD = 100_000  # microseconds: the kernel's default, Documentation/scheduler/sched-bwc.rst
+
+# Bits per second, in tc(8)'s words; its words for bytes ("mbps") are left out, for most people take them for bits.
+UNITS = {"": 1, "bit": 1, **{f"{letter}bit": 1000**power for power, letter in enumerate("kmgt", 1)},
+         **{f"{letter}ibit": 1024**power for power, letter in enumerate("kmgt", 1)}}  # fmt: skip
+LEAST_RATE = 8000
+LEAST_BURST = 2000  # bytes: a packet must fit in
 
 # docker/go-units ulimit.go: the words of `--ulimit`, for getrlimit(2)'s RLIMIT_ names.
 ULIMITS = {
@@ -195,6 +201,27 @@ def device_weight(flag: str, value: Any) -> dict[str, Any]:
     return {"path": path, "weight": between(10, 1000, zero="none")(flag, amount)}
 
 
+def rate(flag: str, value: Any) -> int:
+    """Bits per second of `50mbit`, `1.5gbit` or a number; 0 means no limit."""
+    words = str(value).strip().lower()
+    digits = words.rstrip("bitkmg")
+    unit = UNITS.get(words[len(digits) :].strip())
+    found = scaled(digits.rstrip(" "), unit) if unit else None
+    if found is None or found > INT64_MAX:
+        bad(flag, value, "is not a rate in bits per second, such as 50mbit")
+    if 0 < found < LEAST_RATE:
+        bad(flag, value, "is below the minimum of 8kbit")
+    return found
+
+
+def burst(flag: str, value: Any) -> int:
+    """Bytes; 0 for what suits the rate."""
+    result = size(flag, value)
+    if result and not LEAST_BURST <= result < 1 << 31:
+        bad(flag, value, f"is out of range: {LEAST_BURST} bytes to 2 GiB")
+    return result
+
+
 def group_name(flag: str, value: Any) -> str:
     """The name of a group, or of one below another: `gold`, `gold/silver`."""
     words = text(flag, value).split("/")
@@ -239,6 +266,12 @@ OPTIONS = (
            group=True),
     Option("device-write-iops", "list", each(operations_per_second), "limit of writes per second (DEVICE:RATE)",
            group=True),
+    Option("network-egress", "value", rate, "limit of what the container sends in a second, such as 50mbit; 0 for none",
+           metavar="rate", update=True, group=True),
+    Option("network-ingress", "value", rate, "limit of what the container receives in a second; 0 for none",
+           metavar="rate", update=True, group=True),
+    Option("network-burst", "value", burst, "how much may pass at once (what passes in 20 ms if not given)",
+           metavar="bytes", update=True, group=True),
     Option("shm-size", "value", size, "size of /dev/shm (64m if not given)", metavar="bytes"),
     Option("ulimit", "list", ulimits, "resource limit of each process (TYPE=SOFT[:HARD])", metavar="ulimit"),
     Option("oom-score-adj", "value", between(-1000, 1000), "preference of the kernel's OOM killer, -1000 to 1000",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
 
+SHAPED = frozenset(("group", "network_egress", "network_ingress"))
+"""The options by which a container's bandwidth may be limited: others need not ask bandwidth.py."""
+
 
 def rm(engine: Engine, name: str, *, force: bool, volumes: bool) -> None:
     """See Engine.rm."""
@@ -50,6 +53,10 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
 def forget_run(engine: Engine, record: ContainerRecord) -> None:
     """Kill what runs and clear the runtime's state, also of a start that was cut off before it had any to speak of."""
     engine.runtime_of(record).delete(record.id, force=True)
+    if not SHAPED.isdisjoint(record.options):
+        from ringfence.engine import bandwidth
+
+        bandwidth.disconnect(engine, record)
     remove_directory(places.runtime_state(engine, record.id))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.engine import bandwidth, options_bandwidth
+from ringfence.engine import bandwidth, options_resources
 from ringfence.engine.options import parse
 from ringfence.errors import InvalidInput
 
@@ -48,14 +48,14 @@ def test_a_container_without_links_of_its_own_cannot_be_limited() -> None:
 )
 def test_a_rate_is_shown_as_it_is_typed(bits: int, text: str) -> None:
     assert bandwidth.rate_text(bits) == text
-    assert not bits or options_bandwidth.rate("--network-egress", text) == bits
+    assert not bits or options_resources.rate("--network-egress", text) == bits
 
 
 @given(st.one_of(st.text(max_size=20), st.text("0123456789.kmgtbi ", max_size=12)))
 def test_any_text_is_a_rate_or_one_clear_line(typed: str) -> None:
     # Invariant: 0, or at least 8000 bits per second; or InvalidInput that begins with the flag.
     try:
-        found = options_bandwidth.rate("--network-egress", typed)
+        found = options_resources.rate("--network-egress", typed)
         assert found == 0 or found >= 8000
     except InvalidInput as error:
         assert str(error).startswith("--network-egress: ")
