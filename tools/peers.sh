@@ -22,6 +22,8 @@ openssl openssl
 linux.uml user-mode-linux
 mkfs.ext4 e2fsprogs
 ip iproute2
+/usr/lib/cni/bridge containernetworking-plugins
+iptables iptables
 iperf3 iperf3
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.

@@ -1,0 +1,1 @@
+"""Tests of ringfence/network/cni: networks by plugins."""
