@@ -124,7 +124,7 @@ class Cni:
             plugin.execute(one["type"], "CHECK", request, parameters, self.plugins)
 
     def status(self, configuration: Configuration) -> None:
-        """Raise Failed or NotFound if the network cannot take containers now; before version 1.1.0 plugins only exist."""
+        """Raise Failed or NotFound if the network cannot take containers now; before 1.1.0 its plugins only exist."""
         version = self._version(configuration)
         for one in configuration.plugins:
             if version < "1.1.0":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DIRECTORIES = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where plugins find iptables
 TIMEOUT = 120.0
 """Seconds that a plugin may take: those that speak to a daemon or a DHCP server wait for it."""
 
@@ -34,8 +35,7 @@ def execute(
     import subprocess
 
     path = find(type, directories)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("CNI_")}
-    environment |= {**parameters, "CNI_COMMAND": command, "CNI_PATH": ":".join(directories)}
+    environment = {**parameters, "CNI_COMMAND": command, "CNI_PATH": ":".join(directories), "PATH": _PATH}
     request = json.dumps(configuration).encode()
     try:
         done = subprocess.run([path], input=request, env=environment, capture_output=True, timeout=timeout)
