@@ -11,7 +11,7 @@ from ringfence.engine.groups import REMOVING, GroupRecord
 from ringfence.engine.options import Options, changeable_of_group, group_options, resource_options
 from ringfence.engine.options_process import labels as read_labels
 from ringfence.engine.options_resources import CPU_PERIOD, group_name
-from ringfence.errors import Conflict, InvalidInput, NotFound
+from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def create(engine: Engine, name: str, raw: Mapping[str, object], label: Sequence
                          labels=read_labels("--label", label))  # fmt: skip
     if record.parent:
         _check_cpus(engine, f"group {name}", limits, record.parent)
+        _check_rates(engine, f"group {name}", limits, record.parent)
     engine.groups.add(record)
     events.emit(engine, "group", "create", name, record.labels)
     return {**_document(engine, record, {}), "Warnings": warnings}
@@ -115,6 +116,12 @@ def admit(engine: Engine, options: Options) -> None:
     """Whether a container of these options can be in its --group: NotFound, or InvalidInput for its CPUs."""
     find(engine, options.group)
     _check_cpus(engine, "the container", options, options.group)
+    _check_rates(engine, "the container", options, options.group)
+    if options.runtime != "ringrun" and group_cgroup.rates_of_one_only():
+        for record in engine.groups.line(options.group):
+            if _has_rates(Options.from_json(record.options)):
+                what = f"--runtime: {options.runtime} cannot hold to the rates of block devices of group {record.name}"
+                raise Unsupported(f"{what} on cgroup v1", hint="leave it out, or use cgroup v2")
 
 
 def is_inside(record: ContainerRecord, name: str) -> bool:
@@ -164,6 +171,22 @@ def _check_cpus(engine: Engine, who: str, options: Options, above: str) -> None:
         limit = _cpus(Options.from_json(record.options))
         if limit and wanted > limit:
             raise InvalidInput(f"--cpus: {who} would have {wanted:g} CPUs, and group {record.name} has {limit:g}")
+
+
+def _check_rates(engine: Engine, who: str, options: Options, above: str) -> None:
+    if not _has_rates(options) or not group_cgroup.rates_of_one_only():
+        return
+    for record in engine.groups.line(above):
+        if _has_rates(Options.from_json(record.options)):
+            what = f"{who} would have rates and group {record.name} has some"
+            hint = "cgroup v1 holds to those of one of them only"
+            raise Unsupported(f"--device-read-bps and its like: {what}", hint=hint)
+
+
+def _has_rates(options: Options) -> bool:
+    return bool(
+        options.device_read_bps or options.device_write_bps or options.device_read_iops or options.device_write_iops
+    )
 
 
 def _check_cpus_below(engine: Engine, record: GroupRecord, merged: Options) -> None:

@@ -14,7 +14,7 @@ import os
 from ringfence import json
 from ringfence.engine import bandwidth, spec, spec_host, spec_resources
 from ringfence.engine.options import Options
-from ringfence.errors import Failed, Unsupported
+from ringfence.errors import Failed
 from ringfence.linux import cgroups, namespaces
 
 TYPE_CHECKING = False
@@ -97,10 +97,6 @@ def check(options: Options) -> list[str]:
     """Refuse limits that this machine cannot apply to several containers together; returns warnings for the rest."""
     driver = cgroups.usable()
     wanted = spec_resources.limits(options, spec_host.block_devices(options))
-    throttles = [name for name in wanted.get("blockIO", {}) if name.startswith("throttle")]
-    if throttles and driver.version("blkio", "io") == 1:
-        raise Unsupported("--device-read-bps and its like: cgroup v1 has no rates of block devices that several share",
-                          hint="give them to the containers, or use cgroup v2")  # fmt: skip
     driver.settings(spec.CGROUP_PARENT, resources(driver, options))
     parts = ", ".join(_unenforceable(wanted, driver))
     return [f"limits of {parts} are not applied: this user has no part of cgroup v2 that has them"] if parts else []
@@ -111,6 +107,11 @@ def stats(engine: Engine, record: GroupRecord) -> dict[str, dict[str, int | None
     driver = cgroups.usable()
     cgroup = (driver.base or "") + path(engine, record.name)
     return driver.stats(cgroup) if driver.base is not None and driver.exists(cgroup) else {}
+
+
+def rates_of_one_only() -> bool:
+    """Whether a process can be held to the rates of block devices of one cgroup only (v1), not also of those above."""
+    return cgroups.usable().version("blkio", "io") == 1
 
 
 class Mark:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from ringfence.engine import group_cgroup
 from ringfence.engine.groups import REMOVING
 from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
 from ringfence.linux import cgroups
+from tests import needs
 
 if TYPE_CHECKING:
     from ringfence import Engine
@@ -154,8 +156,7 @@ def container_update(engine: Engine, container: Container, **options: Any) -> No
 
 
 def test_an_update_that_the_kernel_refuses_changes_nothing(engine: Engine) -> None:
-    if cgroups.driver().version("memory") != 1:
-        pytest.skip("only cgroup v1 refuses a limit of memory below its use")
+    needs.cgroup_v1()  # which refuses a limit of memory below its use
     engine.group_create("gold", memory="256m", memory_swap="256m", pids=50)
     script = "head -c 64m /dev/zero | tail -c 64m >/dev/shm/x; sleep 600"
     container = engine.run("host", ["sh", "-c", script], detach=True, group="gold", shm_size="128m")
@@ -222,16 +223,20 @@ def test_a_start_writes_nothing_into_a_group_that_is_there(engine: Engine) -> No
     assert limits(engine, "gold")[1] == 77
 
 
-def test_rates_of_block_devices_that_cgroup_v1_cannot_share_are_refused(engine: Engine) -> None:
-    device = next((name for name in ("/dev/vda", "/dev/ubda", "/dev/sda") if os.path.exists(name)), "")
-    if not device:
-        pytest.skip("needs a block device")
-    if cgroups.driver().version("blkio", "io") == 1:
-        with pytest.raises(Unsupported, match="cgroup v1 has no rates of block devices that several share"):
-            engine.group_create("gold", device_read_bps=f"{device}:1mb")
-        return
+def test_rates_of_block_devices_are_of_one_on_cgroup_v1_and_of_all_above_on_v2(engine: Engine) -> None:
+    device = device_of(engine.root)
     engine.group_create("gold", device_read_bps=f"{device}:1mb")
-    engine.run("host", ["true"], rm=True, group="gold")
+    nested: dict[str, Any] = {"device_write_bps": f"{device}:1mb"}
+    if cgroups.driver().version("blkio", "io") == 1:
+        with pytest.raises(Unsupported, match="group gold/silver would have rates and group gold has some"):
+            engine.group_create("gold/silver", **nested)
+        with pytest.raises(Unsupported, match="the container would have rates and group gold has some"):
+            engine.create("host", ["true"], group="gold", **nested)
+        with pytest.raises(Unsupported, match="--runtime: runc cannot hold to the rates of block devices"):
+            engine.create("host", ["true"], group="gold", runtime="runc")
+        return
+    engine.group_create("gold/silver", **nested)
+    engine.run("host", ["true"], rm=True, group="gold/silver")
     assert "rbps=1048576" in Path(directories(engine, "gold")[0], "io.max").read_text()
 
 
@@ -299,6 +304,37 @@ def test_processes_are_counted_over_all_containers(engine: Engine) -> None:
     refused = engine.run("host", ["sh", "-c", script], rm=True, group="gold")
 
     assert b"fork" in refused.stderr.lower(), refused.stderr
+
+
+def test_a_rate_of_a_block_device_is_shared_by_all(engine: Engine, tmp_path: Path) -> None:
+    """Two containers write 3 MiB each at 4 MiB/s together, which one alone writes in 0.75 s; then one by `exec`."""
+    engine.group_create("gold", device_write_bps=f"{device_of(tmp_path)}:4mb")
+    engine.group_create("gold/silver")
+    script = "dd if=/dev/zero of=/v/$HOSTNAME.$$ bs=256k count=12 oflag=direct 2>/dev/null"
+    begin = time.monotonic()
+    writers = [
+        engine.run("host", ["sh", "-c", script], detach=True, group=group, volume=f"{tmp_path}:/v")
+        for group in ("gold", "gold/silver")
+    ]
+    for writer in writers:
+        assert engine.wait(writer.id, timeout=PATIENCE) == 0
+    assert time.monotonic() - begin > 1.2
+
+    container = engine.run("host", ["sleep", "600"], detach=True, group="gold", volume=f"{tmp_path}:/v")
+    begin = time.monotonic()
+    assert engine.exec(container.id, ["sh", "-c", script]).exit_code == 0
+    assert time.monotonic() - begin > 0.6
+
+
+def device_of(path: str | Path) -> str:
+    """The block device on which a path is stored."""
+    number = os.stat(path).st_dev
+    for name in os.listdir("/dev"):
+        found = os.lstat(f"/dev/{name}")
+        if stat.S_ISBLK(found.st_mode) and found.st_rdev == number:
+            return f"/dev/{name}"
+    needs.missing("a block device", f"needs {path} on a block device")
+    return ""
 
 
 def test_stats_add_up_what_its_containers_use(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from ringfence.linux.cgroups.fields import UINT16, UINT64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ringfence.linux.cgroups.fields import Fields
     from ringfence.linux.cgroups.setting import Group, Setting
@@ -105,6 +105,18 @@ def _number(device: Fields) -> str:
     if None in numbers:
         raise InvalidInput(f"{device.where}: major and minor are required")
     return f"{numbers[0]}:{numbers[1]}"
+
+
+def joined_v1(levels: Sequence[Group]) -> Group:
+    """The cgroup that a process joins for this one: the nearest that has rates, its own if none above has.
+
+    v1's rates hold for the processes of a cgroup itself, all together, and not for those below (kernel:
+    cgroup-v1/blkio-controller.rst, "Hierarchical Cgroups"). Of the cgroups near the root nobody asks: they have none.
+    """
+    for level in reversed(levels[2:-1]):
+        if any(level.read(file) for _, file, _ in _THROTTLES):
+            return level
+    return levels[-1]
 
 
 def stats_v1(group: Group) -> dict[str, int]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Compute = Callable[[Group, Fields], list[Setting]]
     MountTuple = tuple[str, str, str, list[str]]
 
+_NESTED = 3  # levels of a cgroup that stands, with its kin, just below the root
 _OOM_FILES = {1: "memory.oom_control", 2: "memory.events"}  # by version; both count in a line "oom_kill N"
 
 
@@ -139,11 +140,16 @@ class CgroupDriver:
         if unknown:
             raise InvalidInput(f"no cgroup controller {sorted(unknown)[0]} is mounted on this machine")
         for hierarchy in self._layout.hierarchies:
-            path = self._places.levels(hierarchy, cgroup + _below(hierarchy, below or {}))[-1].path
-            if hierarchy.version == 1:
-                tasks.append(f"{path}/tasks")
-            else:
-                tree = path
+            levels = self._places.levels(hierarchy, cgroup + _below(hierarchy, below or {}))
+            if hierarchy.version == 2:
+                tree = levels[-1].path
+                continue
+            joined = levels[-1]
+            if "blkio" in hierarchy.controllers and len(levels) > _NESTED:
+                from ringfence.linux.cgroups import blockio
+
+                joined = blockio.joined_v1(levels)
+            tasks.append(f"{joined.path}/tasks")
         return tasks, tree
 
     def entrance(self, cgroup: str, pid: int) -> str:
