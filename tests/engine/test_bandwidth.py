@@ -1,6 +1,6 @@
 """Bandwidth of containers and groups: what `create`, `update` and `group update` make of the links' pipes.
 
-The rates themselves are measured in tests/network/test_shaping.py.
+More rates are measured in tests/network/test_shaping.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ringfence.linux.namespaces import Clone
 from ringfence.linux.rtnetlink import RouteConnection
 from tests import needs
 from tests.linux import child
+from tests.network import iperf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,25 @@ def plugged(engine: Engine, group: str, *names: str) -> Container:
             connection.new_veth(name, "eth%d", there)
     bandwidth.connect(engine, engine.records.find(container.id), pid)
     return container
+
+
+def bridged(engine: Engine, group: str, bridge: str, subnet: str, host: int) -> iperf.Test:
+    """A container on a bridge of ours, which is made if it is not there: what it is to send to us."""
+    container = engine.run("host", ["sleep", "600"], detach=True, group=group, network="none")
+    pid, name = container.inspect()["State"]["Pid"], f"{bridge}-{host}"
+    with RouteConnection() as connection, namespaces.open(pid, "network") as there:
+        if bridge not in [link.name for link in connection.links()]:
+            connection.new_link(bridge, "bridge")
+            connection.new_address(connection.link(bridge).index, f"{subnet}.1", 24)
+            connection.set_up(connection.link(bridge).index)
+        connection.new_veth(name, "eth0", there)
+        connection.set_master(connection.link(name).index, connection.link(bridge).index)
+        connection.set_up(connection.link(name).index)
+        with RouteConnection(there) as inside:
+            inside.new_address(inside.link("eth0").index, f"{subnet}.{host}", 24)
+            inside.set_up(inside.link("eth0").index)
+    bandwidth.connect(engine, engine.records.find(container.id), pid)
+    return "egress", pid, f"{subnet}.{host}"
 
 
 def passed(engine: Engine, id: str, group: str) -> dict[str, int]:
@@ -97,6 +117,21 @@ def test_a_groups_limit_comes_changes_and_goes_while_containers_run(engine: Engi
         [entry] = next(engine.group_stats(["gold"], interval=0.01))
         assert entry["Summary"]["NetLimit"] == "20Mbit / -"
         assert passed(engine, container.id, "gold") == {"egress": 0, "ingress": 0}
+
+    on_machine(engine, work)
+
+
+def test_three_containers_on_two_bridges_share_what_their_group_has(engine: Engine) -> None:
+    needs.program("iperf3")
+
+    def work(engine: Engine) -> None:
+        engine.group_create("gold", network_egress="60mbit", network_ingress="40mbit")
+        places = (("one", "10.1.0", 2), ("one", "10.1.0", 3), ("two", "10.2.0", 2))
+        sending = [bridged(engine, "gold", *place) for place in places]
+        iperf.has(60, *sending)
+        iperf.has(40, *[("ingress", pid, address) for _, pid, address in sending])
+        engine.group_update("gold", network_egress="20mbit")
+        iperf.has(20, *sending)
 
     on_machine(engine, work)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from ringfence.linux import namespaces
 from ringfence.linux.namespaces import Clone
@@ -18,6 +15,7 @@ from ringfence.network import shaping
 from ringfence.network.shaping import Limits
 from tests import needs
 from tests.linux import child
+from tests.network import iperf
 
 M = 1_000_000
 
@@ -50,45 +48,8 @@ class Host:
         self.links.append(link)
         return int(link)
 
-    def rates(self, *tests: Sequence[object]) -> list[float]:
-        """Mbit/s of tests at the same time, each ("egress" or "ingress", number), as the receivers measured them."""
-        servers, clients = [], []
-        for _, number in tests:
-            argv = ["nsenter", f"--net=/proc/{self._others[int(str(number))].pid}/ns/net", "iperf3", "-s", "-1"]
-            servers.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL))
-        for (direction, number), server in zip(tests, servers, strict=True):
-            self._until_listening(server)
-            argv = ["iperf3", "-c", f"10.0.{number}.2", "-t", "2", "-J"]
-            argv += ["-R"] if direction == "egress" else []
-            clients.append(subprocess.Popen(argv, stdout=subprocess.PIPE))
-        found = []
-        for client, server in zip(clients, servers, strict=True):
-            report = json.loads(client.communicate(timeout=60)[0])
-            found.append(report["end"]["sum_received"]["bits_per_second"] / M)
-            server.wait()
-        return found
-
-    def has(self, limit: float, *tests: Sequence[object], each: float = 0) -> None:
-        """That these tests have `limit` Mbit/s together, and with `each` the last one has that; by 10 %.
-
-        A TCP connection that loses its first packets may be slow for a second, and none may ever be too quick.
-        """
-        seen = []
-        for _ in range(4):
-            rates = self.rates(*tests)
-            seen.append(rates)
-            assert sum(rates) < 1.1 * limit, seen
-            if sum(rates) > 0.9 * limit and (not each or rates[-1] == pytest.approx(each, rel=0.1)):
-                return
-        raise AssertionError(f"{limit} Mbit/s were to be had: {seen}")
-
-    def _until_listening(self, server: subprocess.Popen[bytes]) -> None:
-        def sockets() -> str:
-            tables = [Path(f"/proc/{server.pid}/net/{table}") for table in ("tcp", "tcp6")]
-            return "".join(table.read_text() for table in tables if table.exists())
-
-        while " 0A " not in sockets():  # TCP_LISTEN
-            time.sleep(0.005)
+    def test(self, direction: str, number: int) -> iperf.Test:
+        return direction, self._others[number].pid, f"10.0.{number}.2"
 
     def close(self) -> None:
         for other in self._others:
@@ -115,15 +76,15 @@ def test_both_directions_have_their_rate_which_can_be_changed_and_lifted(tmp_pat
     def work(host: Host) -> None:
         link = host.add()
         shaping.shape(host.connection, host.directory, [("box", Limits(50 * M, 100 * M))], [link])
-        host.has(50, ("egress", 0))
-        host.has(100, ("ingress", 0))
+        iperf.has(50, host.test("egress", 0))
+        iperf.has(100, host.test("ingress", 0))
         passed = shaping.counters(host.connection, host.directory, "box", "box")
         assert (passed["egress"]["rate"], passed["ingress"]["rate"]) == (50 * M, 100 * M)
         assert passed["egress"]["bytes"] > 10 * M
 
         shaping.shape(host.connection, host.directory, [("box", Limits(20 * M, 0, 64 << 10))], [])
-        host.has(20, ("egress", 0))
-        [free] = host.rates(("ingress", 0))
+        iperf.has(20, host.test("egress", 0))
+        [free] = iperf.rates(host.test("ingress", 0))
         assert free > 200
         assert shaping.counters(host.connection, host.directory, "box", "box")["ingress"]["rate"] == 0
 
@@ -136,8 +97,8 @@ def test_several_share_what_their_group_has_and_keep_limits_of_their_own(tmp_pat
             own = Limits(10 * M) if number == 2 else Limits()
             line = [("gold", Limits(60 * M, 80 * M)), (f"box{number}", own)]
             shaping.shape(host.connection, host.directory, line, [host.add()])
-        host.has(60, *[("egress", number) for number in range(3)], each=10)
-        host.has(80, *[("ingress", number) for number in range(3)])
+        iperf.has(60, *[host.test("egress", number) for number in range(3)], each=10)
+        iperf.has(80, *[host.test("ingress", number) for number in range(3)])
 
     on_host(tmp_path, work)
 
@@ -147,8 +108,8 @@ def test_a_group_inside_another_has_no_more_than_both(tmp_path: Path) -> None:
         gold, silver = ("gold", Limits(60 * M)), ("silver", Limits(20 * M))
         shaping.shape(host.connection, host.directory, [gold, ("box0", Limits())], [host.add()])
         shaping.shape(host.connection, host.directory, [gold, silver, ("box1", Limits())], [host.add()])
-        host.has(20, ("egress", 1))
-        host.has(60, ("egress", 0), ("egress", 1))
+        iperf.has(20, host.test("egress", 1))
+        iperf.has(60, host.test("egress", 0), host.test("egress", 1))
 
     on_host(tmp_path, work)
 
@@ -182,7 +143,7 @@ def test_a_pipe_that_a_kill_left_half_made_is_finished(tmp_path: Path) -> None:
         link = host.add()
         host.connection.new_link(shaping.pipe_name("box", "egress"), "ifb")
         shaping.shape(host.connection, host.directory, [("box", Limits(30 * M))], [link])
-        host.has(30, ("egress", 0))
+        iperf.has(30, host.test("egress", 0))
 
     on_host(tmp_path, work)
 
