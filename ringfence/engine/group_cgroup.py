@@ -1,9 +1,10 @@
 """The cgroup of a group: made when a first container needs it, so after each boot anew, and changed while it is in use.
 
 Its limits hold for all containers in it and below it together, because each container's own cgroup is made below it.
-`<state>/groups/<id>` is both its lock and the mark of what has been written into it: it holds the limits once all are,
-and is empty while they are being written. So whoever comes after a crash knows to write them again, and a start that
-finds them there writes nothing: a CPU quota that is written gives another period's worth of time away.
+`<state>/groups/<id>` is both its lock and the mark of what has been made: where the cgroup is (an ordinary user's
+depends on the session it was made in) and, once all are written, the limits in it. So whoever comes after a crash knows
+to write them again, and a start that finds them there writes nothing: a CPU quota that is written gives another
+period's worth of time away.
 """
 
 from __future__ import annotations
@@ -45,16 +46,13 @@ def make(engine: Engine, name: str) -> None:
 
 def remake(engine: Engine, record: GroupRecord) -> None:
     """Put the limits of a group into the kernel again, if its cgroup is there and an update of it was cut off."""
-    driver = cgroups.usable()
-    if driver.base is None or not os.path.exists(_mark_file(engine, record)):
+    if not os.path.exists(_mark_file(engine, record)):
         return
-    cgroup = driver.base + path(engine, record.name)
-    if driver.exists(cgroup):
-        with Mark(engine, record) as mark:
-            cut_off = not mark.read()
-            _make(driver, cgroup, record, mark)
-            if cut_off:
-                bandwidth.change_group(engine, record)
+    driver = cgroups.usable()
+    with Mark(engine, record) as mark:
+        if mark.cgroup and not mark.limits and driver.exists(mark.cgroup):
+            _make(driver, mark.cgroup, record, mark)
+            bandwidth.change_group(engine, record)
 
 
 def change(engine: Engine, record: GroupRecord, changed: Options, merged: Options) -> None:
@@ -65,12 +63,11 @@ def change(engine: Engine, record: GroupRecord, changed: Options, merged: Option
     driver = cgroups.usable()
     before, after = record.options, dict(merged.to_json())
     with Mark(engine, record) as mark:
-        cgroup = (driver.base or "") + path(engine, record.name)
-        live = driver.base is not None and driver.exists(cgroup)
-        mark.write("")
+        cgroup = mark.cgroup
+        mark.write(cgroup, "")
         record.options = after
         engine.groups.save(record)
-        if live:
+        if driver.exists(cgroup):
             try:
                 _write_or_undo(driver.settings(cgroup, resources(driver, changed)))
                 if any(changed.given(name) for name in bandwidth.FLAGS):
@@ -78,18 +75,21 @@ def change(engine: Engine, record: GroupRecord, changed: Options, merged: Option
             except BaseException:
                 record.options = before
                 engine.groups.save(record)
-                mark.write(_text(before))
+                mark.write(cgroup, _text(before))
                 raise
-        mark.write(_text(after))
+        mark.write(cgroup, _text(after))
 
 
 def remove(engine: Engine, record: GroupRecord) -> None:
     """Remove the cgroup of a group that is marked as being removed. What is gone is fine."""
     driver = cgroups.usable()
     with Mark(engine, record) as mark:
-        if driver.base is not None:
+        cgroup = mark.cgroup
+        if not cgroup and driver.base is not None:
             above = path(engine, record.parent) if record.parent else spec.CGROUP_PARENT
-            driver.remove(f"{driver.base}{above}/{_directory(record)}")
+            cgroup = f"{driver.base}{above}/{_directory(record)}"
+        if cgroup:
+            driver.remove(cgroup)
         mark.remove()
 
 
@@ -104,9 +104,11 @@ def check(options: Options) -> list[str]:
 
 def stats(engine: Engine, record: GroupRecord) -> dict[str, dict[str, int | None]]:
     """What all its containers use together; see CgroupDriver.stats."""
-    driver = cgroups.usable()
-    cgroup = (driver.base or "") + path(engine, record.name)
-    return driver.stats(cgroup) if driver.base is not None and driver.exists(cgroup) else {}
+    if not os.path.exists(_mark_file(engine, record)):
+        return {}
+    with Mark(engine, record) as mark:
+        driver = cgroups.usable()
+        return driver.stats(mark.cgroup) if driver.exists(mark.cgroup) else {}
 
 
 def rates_of_one_only() -> bool:
@@ -115,30 +117,36 @@ def rates_of_one_only() -> bool:
 
 
 class Mark:
-    """The lock of one group's cgroup, held in a `with`, and the text that tells which limits are in it."""
+    """The lock of one group's cgroup, held in a `with`; `cgroup` is where that is, `limits` what is written there.
+
+    Both are empty before it is made, `limits` also while they are being written.
+    """
 
     def __init__(self, engine: Engine, record: GroupRecord) -> None:
         self._file = _mark_file(engine, record)
         self._descriptor = -1
+        self.cgroup = self.limits = ""
 
     def __enter__(self) -> Mark:
         os.makedirs(os.path.dirname(self._file), 0o700, exist_ok=True)
         while True:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            if os.fstat(self._descriptor).st_nlink:
+            status = os.fstat(self._descriptor)
+            if status.st_nlink:
+                text = os.pread(self._descriptor, status.st_size, 0).decode().rstrip(" ")
+                self.cgroup, _, self.limits = text.partition("\n")
                 return self
             os.close(self._descriptor)  # the group was removed while we waited
 
     def __exit__(self, *_exception: object) -> None:
         os.close(self._descriptor)
 
-    def read(self) -> str:
-        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0).decode()
-
-    def write(self, text: str) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text.encode(), 0)
+    def write(self, cgroup: str, limits: str) -> None:
+        """In one write, and never shorter than before (spaces are no harm), so that a kill leaves it readable."""
+        self.cgroup, self.limits = cgroup, limits
+        text = f"{cgroup}\n{limits}".encode()
+        os.pwrite(self._descriptor, text.ljust(os.fstat(self._descriptor).st_size), 0)
 
     def remove(self) -> None:
         os.unlink(self._file)
@@ -166,9 +174,9 @@ def _unenforceable(resources: dict[str, Any], driver: CgroupDriver) -> list[str]
 
 def _make(driver: CgroupDriver, cgroup: str, record: GroupRecord, mark: Mark) -> None:
     directories = driver.directories(cgroup)
-    if mark.read() == _text(record.options) and all(map(os.path.isdir, directories)):
+    if (mark.cgroup, mark.limits) == (cgroup, _text(record.options)) and all(map(os.path.isdir, directories)):
         return
-    mark.write("")
+    mark.write(cgroup, "")
     for directory in directories:
         try:
             os.mkdir(directory)
@@ -179,7 +187,7 @@ def _make(driver: CgroupDriver, cgroup: str, record: GroupRecord, mark: Mark) ->
         wanted["memory"] = {"useHierarchy": True, **wanted.get("memory", {})}
     for setting in [*driver.preset(cgroup), *driver.settings(cgroup, wanted)]:
         _write(setting)
-    mark.write(_text(record.options))
+    mark.write(cgroup, _text(record.options))
 
 
 def _write_or_undo(settings: Sequence[Setting]) -> None:

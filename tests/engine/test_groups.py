@@ -203,7 +203,7 @@ def test_an_update_that_was_cut_off_is_completed_by_the_next_command(engine: Eng
     record = engine.groups.get("gold")
     record.options = {"pids_limit": 60}
     with group_cgroup.Mark(engine, record) as mark:  # as `change` leaves it before it writes into the cgroup
-        mark.write("")
+        mark.write(mark.cgroup, "")
         engine.groups.save(record)
 
     engine.group_ls()

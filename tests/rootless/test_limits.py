@@ -89,6 +89,26 @@ def test_in_a_delegated_cgroup_with_controllers_limits_hold(alice: Person, deleg
     assert (group / "pids.max").read_text() == "8\n"
 
 
+def test_a_group_in_a_delegated_cgroup_is_found_from_anywhere(alice: Person, delegated: Path) -> None:
+    assert inside(delegated, alice, "group", "create", "gold").stdout == "gold\n"
+    path = alice.ringfence("group", "inspect", "-f", "{{.CgroupPath}}", "gold").stdout.strip()
+    run = inside(delegated, alice, "run", "-d", "--name", "web", "--group", "gold", "host", "sleep", "100")
+    assert (Path(f"{delegated}{path}") / run.stdout.strip() / "cgroup.procs").read_text().count("\n") == 1
+    assert alice.ringfence("group", "stats", "--no-stream", "--format", "{{.Containers}}").stdout == "1\n"
+    assert alice.ringfence("group", "rm", "gold").returncode == 1
+    assert alice.ringfence("rm", "-f", "web").returncode == 0
+    assert alice.ringfence("group", "rm", "gold").returncode == 0
+    assert not Path(f"{delegated}{path}").exists()
+
+
+def test_a_groups_limits_that_nobody_delegated_are_told_of_in_one_line(alice: Person) -> None:
+    made = alice.ringfence("group", "create", "--memory", "64m", "gold")
+    assert (made.returncode, made.stdout) == (0, "gold\n")
+    assert made.stderr.startswith("WARNING: limits of memory are not applied: this user has no part of cgroup v2")
+    assert alice.run("--group", "gold", "host", "echo", "runs") == "runs\n"
+    assert alice.ringfence("group", "rm", "gold").returncode == 0
+
+
 def test_a_delegated_cgroup_is_not_writable_inside(alice: Person, delegated: Path) -> None:
     script = "mkdir /sys/fs/cgroup/x; echo 1 >/sys/fs/cgroup/cgroup.procs; find /sys/fs/cgroup -writable -type f"
     done = inside(delegated, alice, "run", "--rm", "host", "sh", "-c", script)
