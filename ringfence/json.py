@@ -64,6 +64,7 @@ def dumps(
     if indent is not None:
         import json
 
+        separators = (separators[0].rstrip(), separators[1])  # a line ends behind it
         return json.dumps(
             value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, default=default, sort_keys=sort_keys
         )

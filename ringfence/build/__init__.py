@@ -50,8 +50,9 @@ def build(
 
     `file` is the Dockerfile ("-": on `stdin`). `write` is given the progress as lines of bytes. `options` are the flags
     of `ringfence build` in snake case: tag, target, build_arg, secret, ssh, platform, manifest, cache_from, cache_to,
-    no_cache, squash, output, push, label, annotation, network, pull, build_context, allow, source_date_epoch, and of
-    `run`: add_host, ulimit, memory, shm_size, …
+    no_cache, squash, output, push, label, annotation, network, pull, build_context, allow, source_date_epoch, jobs,
+    from_, ignorefile, env, unsetenv, tls_verify, creds, authfile, cert_dir, and of `run`: add_host, ulimit,
+    memory, …
 
     RunFailed (with `exit_code`) if a RUN step's program fails; InvalidInput quotes the line that is wrong.
     """
@@ -76,11 +77,14 @@ def build(
     for directory in (engine.root, engine.state):
         scratch.sweep(directory)
     with engine.content.lease(), ExitStack() as opened:
+        opened.callback(setattr, engine, "access", engine.access)
+        engine.access = {**engine.access, **checked.access}
         agents = {id: ssh.socket or opened.enter_context(Agent(engine, ssh.keys)) for id, ssh in checked.ssh.items()}
         keep_git = checked.arguments.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
         place = opened.enter_context(
-            Context(engine, context, stdin, file, keep_git=keep_git, agent=agents.get("default", ""))
-        )
+            Context(engine, context, stdin, file, keep_git=keep_git, agent=agents.get("default", ""),
+                    ignore_file=checked.ignore_file)
+        )  # fmt: skip
         dockerfile = Dockerfile(place.dockerfile, place.file)
         transfer.read_all(engine, checked.cache_from, progress)
         results: list[output.Result] = []

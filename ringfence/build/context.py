@@ -28,15 +28,17 @@ class Context:
     """A directory, in a `with` block; one that was made for the build goes with it.
 
     `dockerfile`: its content, `file` what messages call it, `rules`: what of the context is left out. `keep_git`: the
-    directory .git of a git repository is a part of it; `agent`: the socket of an ssh agent for fetching one.
+    directory .git of a git repository is a part of it; `agent`: the socket of an ssh agent for fetching one;
+    `ignore_file`: what is read instead of the context's own rules.
     """
 
     def __init__(self, engine: Engine, place: str, stdin: BinaryIO | None, file: str, *, keep_git: bool = False,
-                 agent: str = "") -> None:  # fmt: skip
+                 agent: str = "", ignore_file: str = "") -> None:  # fmt: skip
         self._engine = engine
         self._place = place
         self._keep_git = keep_git
         self._agent = agent
+        self._ignore_file = ignore_file
         self._stdin = stdin
         self._wanted = file
         self._scratch = ""
@@ -158,6 +160,12 @@ class Context:
         return [inside] if self._scratch else [os.path.abspath(self._wanted), inside]
 
     def _ignored(self) -> Rules:
+        if self._ignore_file:
+            try:
+                with open(self._ignore_file, "rb") as file:
+                    return ignore.parse(file.read(_LARGEST), self._ignore_file)
+            except OSError as error:
+                raise NotFound(f"--ignorefile: {self._ignore_file}: {error.strerror}") from None
         names = [f"{self.directory}/{name}" for name in ignore.NAMES]
         if self._wanted not in ("", "-"):
             names.insert(0, f"{self._wanted}.dockerignore")

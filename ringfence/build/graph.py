@@ -59,7 +59,7 @@ class Build:
         self.agents = agents
         self.epoch = options.epoch
         self.used_keys: list[str] = []
-        self.slots = threading.BoundedSemaphore(max(os.cpu_count() or 1, 2))
+        self.slots = threading.BoundedSemaphore(options.jobs or max(os.cpu_count() or 1, 2))
         self._engine = engine
         self._context = context
         self.platform = Platform.parse(platform) if platform else Platform.host()
@@ -169,6 +169,8 @@ class Build:
             engine.pulling = before
 
     def _base_name(self, stage: Stage) -> str:
+        if self.options.base and stage.index == 0:
+            return self.options.base
         name = self._expand(stage.origin, stage.base)
         if not name:
             stage.origin.refuse(f"the name of the image is empty: {stage.base} has no value")

@@ -7,6 +7,7 @@ import os
 from ringfence.engine.options import option
 from ringfence.engine.options_kinds import pairs, switch, text, texts
 from ringfence.engine.options_mounts import fields
+from ringfence.engine.registries import ACCESS
 from ringfence.errors import InvalidInput, Unsupported
 from ringfence.oci.reference import Reference
 
@@ -91,6 +92,12 @@ class BuildOptions:
         self.pull = _pull(given.pop("pull", False))
         self.allow = [word for entry in texts("--allow", given.pop("allow", ())) for word in entry.split(",")]
         self.contexts = dict(_named(entry) for entry in texts("--build-context", given.pop("build_context", ())))
+        self.jobs = _count("--jobs", given.pop("jobs", 0))
+        self.base = text("--from", given.pop("from_", ""))
+        self.ignore_file = text("--ignorefile", given.pop("ignorefile", ""))
+        self.environment = _assignments("--env", given.pop("env", ()))
+        self.unset = texts("--unsetenv", given.pop("unsetenv", ()))
+        self.access = {key: given.pop(key) for key in ACCESS if key in given}
         self.epoch = _epoch(given.pop("source_date_epoch", ""), self.arguments)
         for word in self.allow:
             if word not in ENTITLEMENTS:
@@ -115,6 +122,13 @@ class BuildOptions:
         for output in self.outputs:
             if output.type not in ("image", "registry", "local") or output.name:
                 raise Unsupported(f"--output: type={output.type} holds one platform", hint="build one after the other")
+
+
+def _count(flag: str, value: Any) -> int:
+    words = str(value)
+    if not (words.isascii() and words.isdecimal() and len(words) < 6):
+        raise InvalidInput(f'{flag}: "{value}" is not a number from 0 on')
+    return int(words)
 
 
 def _arguments(entries: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:

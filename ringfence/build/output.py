@@ -6,6 +6,7 @@ import os
 
 from ringfence.engine import manifest
 from ringfence.errors import InvalidInput
+from ringfence.images import changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def store(engine: Engine, build: Build, draft: Draft, names: Sequence[str]) -> I
     """Record the image, with the labels and annotations that were asked for and those of OCI (annotations.md)."""
     if build.options.labels:
         draft.config["Labels"] = {**(draft.config.get("Labels") or {}), **build.options.labels}
+    changes.set_env(draft.config, build.options.environment.items())
+    draft.config["Env"] = [each for each in draft.config.get("Env") or ()
+                           if each.partition("=")[0] not in build.options.unset]  # fmt: skip
     created = next((step["created"] for step in reversed(draft.history) if step.get("created")), "") or build.now()
     name, digest = draft.base
     told = {CREATED: created, BASE_NAME: name, BASE_DIGEST: digest if name else ""}

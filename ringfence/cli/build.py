@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from ringfence.cli import exitcodes
+from ringfence.cli import access, exitcodes
 from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import Verb
 from ringfence.engine.options import OPTIONS
+from ringfence.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,14 +30,25 @@ def _of_run() -> list[Flag]:
 
 
 FLAGS = (
+    *access.FLAGS,
+    access.CREDS,
+    access.TRUST,
+    *(flag for flag in access.PLATFORM if flag.name != "platform"),
     Flag("allow", "Allow RUN --security=insecure (security.insecure)", kind="list"),
     Flag("annotation", "Set an annotation of the image's manifest (KEY=VALUE)", kind="list"),
     Flag("build-arg", "Set a build argument (NAME=VALUE, or NAME for the caller's value)", kind="list"),
     Flag("build-context", "Name a further context (NAME=DIRECTORY, NAME=docker-image://IMAGE)", kind="list"),
     Flag("cache-from", "Take steps from there, too (type=local,src=DIRECTORY; type=registry,ref=NAME)", kind="list"),
     Flag("cache-to", "Write the steps to a cache (type=local,dest=DIRECTORY; type=registry,ref=NAME)", kind="list"),
+    Flag("compress", "The context is not sent anywhere: accepted and without effect", hidden=True),
+    Flag("env", "Set a variable of the image (NAME=VALUE)", kind="list"),
     Flag("file", "Dockerfile (default: PATH/Dockerfile, PATH/Containerfile; - for standard input)", "f", "value"),
     Flag("force-rm", "Nothing is ever left behind: accepted and without effect", hidden=True),
+    Flag("format", "Form of the image: oci", kind="value", default="oci"),
+    Flag("from", "Take this image as that of the first FROM", kind="value"),
+    Flag("ignorefile", "Take this file instead of the context's .dockerignore", kind="value"),
+    Flag("isolation", "Isolation of RUN steps: oci", kind="value", default="oci", hidden=True),
+    Flag("jobs", "As many RUN steps at once (0: as many as there are CPUs)", kind="value"),
     Flag("iidfile", "Write the image ID to this file", kind="value"),
     Flag("label", "Set a label of the image (KEY=VALUE)", kind="list"),
     Flag("layers", "Steps are always cached: accepted and without effect", hidden=True, default=True),
@@ -58,11 +70,16 @@ FLAGS = (
     Flag("source-date-epoch", "Date everything that is made: seconds since 1970", kind="value"),
     Flag("squash", "Make one layer of all that the build adds"),
     Flag("ssh", "Give an agent to RUN --mount=type=ssh (default, ID=SOCKET, or ID=KEY[,KEY...])", kind="list"),
+    Flag("timestamp", "", kind="value", alias_of="source-date-epoch"),
+    Flag("unsetenv", "Take a variable out of the image", kind="list"),
     Flag("tag", "Name of the image (NAME[:TAG])", "t", "list"),
     Flag("target", "Build this stage", kind="value"),
     *_of_run(),
 )
-_OURS = ("file", "iidfile", "progress", "quiet", "rm", "force-rm", "layers", "load")
+_OURS = (
+    "arch", "compress", "disable-content-trust", "file", "force-rm", "format", "iidfile", "isolation", "layers", "load",
+    "os", "progress", "quiet", "rm", "variant",
+)  # fmt: skip
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
@@ -76,6 +93,13 @@ def run(engine: Engine, arguments: Arguments) -> int:
         raise UsageError(f'invalid argument "{progress}" for "--progress" flag: must be one of {", ".join(PROGRESS)}')
     quiet = arguments.on("quiet") or progress == "quiet"
     options = arguments.options(*_OURS)
+    if "from" in options:
+        options["from_"] = options.pop("from")
+    if any(name in arguments.given for name in ("arch", "os", "variant")):
+        options["platform"] = access.platform(arguments)
+    for name, only in (("format", ("oci",)), ("isolation", ("oci", "default"))):
+        if arguments.text(name) not in only:
+            raise Unsupported(f"--{name} {arguments.text(name)}: not built yet", hint=f"{only[0]} is what there is")
     if "source_date_epoch" not in options and "SOURCE_DATE_EPOCH" in os.environ:
         options["source_date_epoch"] = os.environ["SOURCE_DATE_EPOCH"]
     screen = Screen(sys.stderr)

@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 FLAGS = (
     Flag("author", "Author of the image", "a", "value"),
     Flag("change", "Apply a Dockerfile instruction to the image config (such as 'CMD [\"sh\"]')", "c", "list"),
+    Flag("iidfile", "Write the image ID to this file", kind="value"),
     Flag("message", "Message of the image's history", "m", "value"),
+    Flag("quiet", "Print only the image ID: accepted and without effect", "q", hidden=True),
     Flag("pause", "Freeze the container meanwhile", "p", default=True),
 )
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
     container, *reference = arguments.operands
-    print(engine.commit(container, reference[0] if reference else None, author=arguments.text("author"),
+    id = engine.commit(container, reference[0] if reference else None, author=arguments.text("author"),
                         message=arguments.text("message"), change=arguments.many("change"),
-                        pause=arguments.on("pause")))  # fmt: skip
+                        pause=arguments.on("pause"))  # fmt: skip
+    if path := arguments.text("iidfile"):
+        with open(path, "w") as file:
+            file.write(id)
+    print(id)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.cli import streams
+from ringfence.cli import access, streams
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
 from ringfence.errors import Unsupported
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
 FLAGS = (
     Flag("change", "Apply a Dockerfile instruction to the image config (such as 'CMD [\"sh\"]')", "c", "list"),
     Flag("message", "Message of the image's history", "m", "value"),
-    Flag("platform", "Platform of the image (not built yet)", kind="value", hidden=True),
+    *access.PLATFORM,
+    Flag("quiet", "Print only the image ID: accepted and without effect", "q", hidden=True),
 )
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
     path, *reference = arguments.operands
-    if arguments.text("platform"):
-        raise Unsupported("--platform: not built yet")
     if "://" in path:
         raise Unsupported(f"{path}: importing from a URL is not built yet", hint="download it, then import the file")
     with streams.source(path) as archive:
         print(engine.import_image(archive, reference[0] if reference else None, message=arguments.text("message"),
-                                  change=arguments.many("change")))  # fmt: skip
+                                  change=arguments.many("change"), platform=access.platform(arguments)))  # fmt: skip
     return 0
 
 

@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 FLAGS = (
+    Flag("all", "The images always go along: accepted and without effect", hidden=True),
     *access.FLAGS,
     access.CREDS,
+    Flag("digestfile", "Write the digest of the list to this file", kind="value", metavar="path"),
+    Flag("rm", "", alias_of="purge"),
     Flag("purge", "Forget the list when it is there", "p"),
     Flag("quiet", "Print only the digest", "q"),
 )
 
 
 def run(engine: Engine, arguments: Arguments) -> int:
-    name, *destination = arguments.operands
+    name, *destination = map(access.reference, arguments.operands)
     with progress.shown(sys.stderr, quiet=arguments.on("quiet")) as tell:
         digest = engine.manifest_push(name, *destination, purge=arguments.on("purge"), tell=tell,
                                       **access.of(arguments))  # fmt: skip
+    if path := arguments.text("digestfile"):
+        with open(path, "w") as file:
+            file.write(digest)
     print(digest)
     return 0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ringfence.cli.each import each
-from ringfence.cli.parser import Flag
+from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import MANY, Verb
-from ringfence.errors import Unsupported
+from ringfence.errors import NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 FLAGS = (
+    Flag("all", "Remove all images", "a"),
+    Flag("ignore", "A missing image is no error", "i"),
     Flag("force", "Remove it even if containers use it or it has several names", "f"),
     Flag("no-prune", "Keep parents that have no name (not built yet)", hidden=True),
     Flag("platform", "Remove only this platform (not built yet)", kind="list", hidden=True),
@@ -24,12 +26,23 @@ def run(engine: Engine, arguments: Arguments) -> int:
         if arguments.given.get(name):
             raise Unsupported(f"--{name}: not built yet")
 
+    force, every = arguments.on("force"), arguments.on("all")
+    if every == bool(arguments.operands):
+        raise UsageError("rmi takes either images or --all", status=125 if every else 1)
+
     def remove(image: str) -> None:
-        for step in engine.rmi(image, force=arguments.on("force")):
+        try:
+            steps = engine.rmi(image, force=force)
+        except NotFound:
+            if arguments.on("ignore"):
+                return
+            raise
+        for step in steps:
             for word, what in step.items():
                 print(f"{word}: {what}")
 
-    return each(arguments.operands, remove, quiet=True)
+    names = [name for image in engine.images() for name in image["RepoTags"] or [image["Id"]]] if every else ()
+    return each(names or arguments.operands, remove, quiet=True)
 
 
-VERB = Verb(run, "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images", FLAGS, (1, MANY))
+VERB = Verb(run, "[OPTIONS] IMAGE [IMAGE...]", "Remove one or more images", FLAGS, (0, MANY))

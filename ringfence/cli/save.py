@@ -16,6 +16,9 @@ FORMATS = ("docker-archive", "oci-archive", "oci-dir")
 FLAGS = (
     Flag("format", f"Form of what is written: {', '.join(FORMATS)}", kind="value", default="docker-archive"),
     Flag("output", "Write to this file (oci-dir: directory) instead of standard output", "o", "value"),
+    Flag("multi-image-archive", "Archives may always have several images: accepted and without effect", "m",
+         hidden=True),
+    Flag("quiet", "Nothing is told anyway: accepted and without effect", "q", hidden=True),
     Flag("platform", "Save only this platform (not built yet)", kind="value", hidden=True),
 )
 

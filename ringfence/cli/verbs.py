@@ -16,7 +16,7 @@ CONTAINER = {
 }  # fmt: skip
 IMAGE = {
     "build": "build", "history": "history", "import": "import_", "load": "load", "pull": "pull", "push": "push",
-    "save": "save", "tag": "tag",
+    "save": "save", "tag": "tag", "untag": "untag",
 }  # fmt: skip
 SYSTEM = {"events": "events", "info": "info"}
 
@@ -45,12 +45,13 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "stats": "group_stats", "update": "group_update",
     }),
     "image": ("Manage images", {
-        **IMAGE, "inspect": "image_inspect", "ls": "images", "prune": "image_prune", "rm": "rmi",
-        "tree": "image_tree",
+        **IMAGE, "exists": "image_exists", "inspect": "image_inspect", "ls": "images", "prune": "image_prune",
+        "rm": "rmi", "search": "search", "tree": "image_tree",
     }),
     "manifest": ("Manage lists of images for several platforms", {
         "add": "manifest_add", "annotate": "manifest_annotate", "create": "manifest_create",
-        "inspect": "manifest_inspect", "push": "manifest_push", "referrers": "manifest_referrers", "rm": "manifest_rm",
+        "exists": "manifest_exists", "inspect": "manifest_inspect", "push": "manifest_push",
+        "referrers": "manifest_referrers", "remove": "manifest_remove", "rm": "manifest_rm",
     }),
     "system": ("Manage Ringfence", {**SYSTEM, "check": "system_check", "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {

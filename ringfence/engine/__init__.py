@@ -59,6 +59,7 @@ class Engine:
         self.snapshotter_name = snapshotter
         self.environment: Mapping[str, str] = environment or {}
         self.pulling: Callable[[], AbstractContextManager[Tell]] | None = None
+        self.access: Mapping[str, object] = {}  # to registries, where a verb is not told it
         """Called when an image has to be pulled for a container; the context gives who is told of it."""
         self._runtime = runtime
         self._database: sqlite3.Connection | None = None
@@ -151,8 +152,10 @@ class Engine:
 
     def sibling(self) -> Engine:
         """An engine of the same directories for another thread."""
-        return Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name,
+        made = Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name,
                       environment=self.environment)  # fmt: skip
+        made.access = self.access
+        return made
 
     def __enter__(self) -> Engine:
         return self
@@ -434,6 +437,12 @@ class Engine:
 
         verb.tag(self, source, target)
 
+    def untag(self, image: str, names: Sequence[str] = ()) -> None:
+        """Take names, by default all of them, from an image, which stays."""
+        from ringfence.engine import images as verb
+
+        verb.untag(self, image, names)
+
     def load(self, source: BinaryIO | str) -> list[str]:
         """Load a docker or OCI archive (an open file, or a path, which may be an OCI directory); returns the names."""
         from ringfence.engine import images as verb
@@ -447,11 +456,11 @@ class Engine:
         verb.save(self, images, output, format=format)
 
     def import_image(self, source: BinaryIO, reference: str | None = None, *, message: str = "",
-                     change: Sequence[str] = ()) -> str:  # fmt: skip
+                     change: Sequence[str] = (), platform: str = "") -> str:  # fmt: skip
         """Make a one-layer image of a tar archive of a root filesystem; returns the image ID."""
         from ringfence.engine import images as verb
 
-        return verb.import_image(self, source, reference, message=message, change=change)
+        return verb.import_image(self, source, reference, message=message, change=change, platform=platform)
 
     def history(self, image: str) -> list[dict[str, Any]]:
         """Newest first: Id ("<missing>" but for the top), Created (s), CreatedBy, Tags, Size, Comment."""
@@ -540,22 +549,25 @@ class Engine:
         """Fetch an image (`all_tags`: all of its repository): [{"Name", "Id", "Digest", "Fresh"}], one for each tag.
 
         `tell` is given dicts in the shape of docker's API: status, id, progressDetail. `access`: tls_verify (True),
-        creds ("user:password"), authfile. Denied, NotFound, Failed, or Corrupt if a registry sends something else than
-        it says; what has arrived whole is kept, and the next pull goes on from there.
+        creds ("user:password"), authfile, cert_dir. Denied, NotFound, Failed, or Corrupt if a registry sends something
+        else than it says; what has arrived whole is kept, and the next pull goes on from there.
         """
         from ringfence.engine import pull as verb
 
         return verb.pull(self, reference, platform=platform, all_tags=all_tags, tell=tell, access=access)
 
-    def push(self, reference: str, *, all_tags: bool = False, tell: Tell | None = None,
-             **access: object) -> list[dict[str, Any]]:  # fmt: skip
-        """Store an image in the registry that its name says: [{"Tag", "Digest", "Size"}], one for each tag.
+    def push(self, reference: str, destination: str = "", *, all_tags: bool = False, compression: str = "",
+             tell: Tell | None = None, **access: object) -> list[dict[str, Any]]:  # fmt: skip
+        """Store an image in the registry that its name, or the `destination`, says: [{"Tag", "Digest", "Size"}], one
+        for each tag.
 
-        NotFound if there is no image of that name here; `tell` and `access` as for `pull`.
+        `compression` ("gzip", "zstd") is for layers that are stored without. NotFound if there is no image of that name
+        here; `tell` and `access` as for `pull`.
         """
         from ringfence.engine import push as verb
 
-        return verb.push(self, reference, all_tags=all_tags, tell=tell, access=access)
+        return verb.push(self, reference, destination, all_tags=all_tags, compression=compression, tell=tell,
+                         access=access)  # fmt: skip
 
     def login(self, registry: str, username: str, password: str, **access: object) -> str:
         """Ask the registry whether it accepts these, and keep them; returns the file in which the password now stands
@@ -592,6 +604,18 @@ class Engine:
         from ringfence.engine import manifest as verb
 
         verb.annotate(self, name, image, platform or {}, annotations or {})
+
+    def manifest_remove(self, name: str, image: str) -> str:
+        """Take an image out of a manifest list; returns its digest."""
+        from ringfence.engine import manifest as verb
+
+        return verb.take_out(self, name, image)
+
+    def manifest_entries(self, name: str) -> list[dict[str, Any]]:
+        """The descriptors of a manifest list here; NotFound."""
+        from ringfence.engine import manifest as verb
+
+        return verb.entries(self, name)
 
     def manifest_inspect(self, name: str, **access: object) -> dict[str, Any]:
         """The manifest list of that name here, else the manifest or index in the registry."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringfence.engine import events, times
 from ringfence.engine import filters as common
 from ringfence.errors import Conflict, NotFound
+from ringfence.oci.platform import Platform
 from ringfence.oci.reference import Reference
 
 TYPE_CHECKING = False
@@ -101,6 +102,18 @@ def tag(engine: Engine, source: str, target: str) -> None:
     events.emit(engine, "image", "tag", engine.image_store.get(name).id, {"name": Reference.parse(name).familiar})
 
 
+def untag(engine: Engine, name: str, names: Sequence[str]) -> None:
+    """See Engine.untag."""
+    image = engine.image_store.get(name)
+    taken = [Reference.parse(each).canonical for each in names] or image.names
+    for each in taken:
+        if each not in image.names:
+            raise NotFound(f"image {name} has no name {Reference.parse(each).familiar}")
+    for each in taken:
+        engine.image_store.untag(each)
+        events.emit(engine, "image", "untag", image.id, {"name": Reference.parse(each).familiar})
+
+
 def load(engine: Engine, source: BinaryIO | str) -> list[str]:
     """See Engine.load."""
     from ringfence.images.load import load
@@ -119,11 +132,12 @@ def save(engine: Engine, names: Sequence[str], output: BinaryIO | str, *, format
 
 
 def import_image(engine: Engine, source: BinaryIO, reference: str | None, *, message: str,
-                 change: Sequence[str]) -> str:  # fmt: skip
+                 change: Sequence[str], platform: str) -> str:  # fmt: skip
     """See Engine.import_image."""
     from ringfence.images.import_ import import_tarball
 
-    image = import_tarball(engine.image_store, source, reference or "", message, change)
+    wanted = Platform.parse(platform) if platform else None
+    image = import_tarball(engine.image_store, source, reference or "", message, change, platform=wanted)
     events.emit(engine, "image", "import", image.id, {"name": reference or image.id})
     return image.id
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringfence.engine import registries
-from ringfence.errors import InvalidInput
+from ringfence.errors import Denied, InvalidInput
 from ringfence.oci.reference import Reference
 from ringfence.registry.credentials import Credential
 
@@ -21,7 +21,11 @@ def login(engine: Engine, registry: str, username: str, password: str, access: M
         raise InvalidInput("--username: must not be empty, nor have a colon")
     credential = Credential(username, password)
     with registries.connect(engine, access, registries.silent) as client:
-        client.check(host, credential)
+        try:
+            client.check(host, credential)
+        except Denied as error:
+            error.hint = ""  # which says to log in
+            raise
         return client.credentials.store(host, credential)
 
 

@@ -66,6 +66,21 @@ def annotate(engine: Engine, name: str, image: str, platform: Mapping[str, Any],
     lists.keep(made)
 
 
+def take_out(engine: Engine, name: str, image: str) -> str:
+    """See Engine.manifest_remove."""
+    lists = ManifestLists(engine.root)
+    made = lists.get(_list_name(name))
+    entry = made.find(image)
+    made.entries.remove(entry)
+    lists.keep(made)
+    return str(entry["digest"])
+
+
+def entries(engine: Engine, name: str) -> list[dict[str, Any]]:
+    """See Engine.manifest_entries."""
+    return ManifestLists(engine.root).get(_list_name(name)).entries
+
+
 def inspect(engine: Engine, name: str, access: Mapping[str, object]) -> dict[str, Any]:
     """See Engine.manifest_inspect."""
     reference = Reference.parse(name)

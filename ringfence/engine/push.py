@@ -18,29 +18,35 @@ if TYPE_CHECKING:
     Results = list[dict[str, Any]]
 
 
-def push(engine: Engine, text: str, *, all_tags: bool, tell: Tell | None, access: Mapping[str, object]) -> Results:
+def push(engine: Engine, text: str, destination: str, *, all_tags: bool, compression: str, tell: Tell | None,
+         access: Mapping[str, object]) -> Results:  # fmt: skip
     """See Engine.push."""
     tell = tell or registries.silent
     with registries.connect(engine, access, registries.as_status(tell)) as client:
-        reference = client.resolve(text)
+        reference = client.resolve(destination or text)
         if reference.digest:
-            raise InvalidInput(f"{text}: cannot push a digest reference")
-        if all_tags and Reference.parse(text, "").tag:
-            raise InvalidInput(f"tag can't be used with --all-tags: {text}")
-        tags = _tags(engine, reference) if all_tags else [reference.tag]
+            raise InvalidInput(f"{destination or text}: cannot push a digest reference")
+        if all_tags and (destination or Reference.parse(text, "").tag):
+            raise InvalidInput(f"{'a destination' if destination else 'tag'} can't be used with --all-tags: {text}")
         store = engine.image_store
-        found = [(tag, store.get(Reference(reference.registry, reference.repository, tag).canonical)) for tag in tags]
+        if destination:
+            found = [(reference.tag, store.get(text))]
+        else:
+            tags = _tags(engine, reference) if all_tags else [reference.tag]
+            found = [(tag, store.get(_with_tag(reference, tag).canonical)) for tag in tags]
         tell({"status": f"The push refers to repository [{reference.name}]"})
         repository = client.repository(reference)
         results = []
         for tag, image in found:
-            digest = images.push(store, image, repository, tag, tell)
-            size = image.descriptor.size
-            tell({"status": f"{tag}: digest: {digest} size: {size}"})
-            results.append({"Tag": tag, "Digest": digest, "Size": size})
-            name = Reference(reference.registry, reference.repository, tag).familiar
-            events.emit(engine, "image", "push", image.id, {"name": name})
+            sent = images.push(store, image, repository, tag, tell, compression=compression)
+            tell({"status": f"{tag}: digest: {sent.digest} size: {sent.size}"})
+            results.append({"Tag": tag, "Digest": str(sent.digest), "Size": sent.size})
+            events.emit(engine, "image", "push", image.id, {"name": _with_tag(reference, tag).familiar})
     return results
+
+
+def _with_tag(reference: Reference, tag: str) -> Reference:
+    return Reference(reference.registry, reference.repository, tag)
 
 
 def _tags(engine: Engine, reference: Reference) -> list[str]:

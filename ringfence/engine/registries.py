@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ringfence.engine import places
 from ringfence.errors import InvalidInput
 from ringfence.registry.credentials import Credential
@@ -14,13 +16,15 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
     from ringfence.images.pull import Tell
 
-_ACCESS = ("tls_verify", "creds", "authfile")
+ACCESS = ("tls_verify", "creds", "authfile", "cert_dir")
 
 
 def connect(engine: Engine, access: Mapping[str, object], tell: Callable[[str], None]) -> Registries:
-    """A client, for a `with` block. `access`: tls_verify, creds ("user:password") and authfile, each if given."""
+    """A client, for a `with` block. `access`: tls_verify, creds ("user:password"), authfile and cert_dir, each if
+    given, else as the engine's own."""
+    access = {**engine.access, **access}
     for word in access:
-        if word not in _ACCESS:
+        if word not in ACCESS:
             raise InvalidInput(f"unknown flag: --{word.replace('_', '-')}")
     environ = dict(engine.environment)
     if authfile := access.get("authfile"):
@@ -30,8 +34,15 @@ def connect(engine: Engine, access: Mapping[str, object], tell: Callable[[str], 
         environ.get("HOME") or places.home(),
         insecure=access.get("tls_verify", True) is False,
         credential=credential(str(access.get("creds") or "")),
+        certificates_from=_directory(str(access.get("cert_dir") or "")),
         tell=tell,
     )
+
+
+def _directory(path: str) -> str:
+    if path and not os.path.isdir(path):
+        raise InvalidInput(f"--cert-dir: {path}: is no directory")
+    return path
 
 
 def credential(text: str) -> Credential | None:

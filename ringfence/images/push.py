@@ -1,4 +1,5 @@
-"""Pushing: an image's blobs and manifest into a repository, as they are, so that its digests stay what they were.
+"""Pushing: an image's blobs and manifest into a repository, as they are, so that its digests stay what they were; or
+with its layers compressed, and so with another digest.
 
 A blob that is there already is skipped; one that another repository of the registry has is mounted from it; a small one
 goes in one request, a large one in parts, so that a connection that breaks costs one part.
@@ -52,15 +53,20 @@ class _Part:
                 self._report(self._start + self.size - left)
 
 
-def push(store: ImageStore, image: Image, repository: Repository, tag: str, tell: Tell, *, part: int = PART) -> str:
-    """Store the image in the repository, under `tag` or ("") its digest; returns the manifest's digest."""
-    described = [Descriptor.from_json(image.manifest["config"]), *image.layers]
+def push(store: ImageStore, image: Image, repository: Repository, tag: str, tell: Tell, *, part: int = PART,
+         compression: str = "") -> Descriptor:  # fmt: skip
+    """Store the image in the repository, under `tag` or ("") its digest; returns the manifest's descriptor."""
     with store.content.lease():
+        manifest, layers = image.descriptor, image.layers
+        if compression:
+            from ringfence.images.compressed import compressed
+
+            made = compressed(store, image, compression)
+            manifest, layers = made.descriptor, made.layers
+        described = [Descriptor.from_json(image.manifest["config"]), *layers]
         push_blobs(store, repository, described, tell, part=part)
-        with store.content.open(image.digest) as file:
-            data = file.read()
-        repository.put_manifest(tag or image.digest, data, image.media_type)
-    return image.digest
+        repository.put_manifest(tag or str(manifest.digest), store.content.read(manifest.digest), manifest.media_type)
+    return manifest
 
 
 def push_blobs(store: ImageStore, repository: Repository, blobs: Sequence[Descriptor],

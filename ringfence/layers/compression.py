@@ -144,7 +144,7 @@ def _zstd() -> Any:
     raise Unsupported("zstd streams need the package backports.zstd")
 
 
-def compress(file: BinaryIO, compression: Compression) -> BinaryIO:
+def compress(file: Any, compression: str) -> BinaryIO:
     """A file whose writes arrive compressed in `file`, which its `close` leaves open. Without name and time."""
     if compression == "gzip":
         import gzip  # zlib's output is smaller than isal's

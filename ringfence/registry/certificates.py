@@ -32,18 +32,22 @@ class Certificates:
 def find(directories: Iterable[str], host: str) -> Certificates:
     """The files for `host` ("registry:5000") of the first directory that has any. InvalidInput for a lonely half."""
     for directory in directories:
-        place = os.path.join(directory, host)
-        try:
-            names = sorted(os.listdir(place))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        found = Certificates(
-            [os.path.join(place, name) for name in names if name.endswith(".crt")],
-            [_pair(place, name, names) for name in names if name.endswith(".cert")],
-        )
+        found = read(os.path.join(directory, host))
         if found:
             return found
     return Certificates([], [])
+
+
+def read(place: str) -> Certificates:
+    """The files of one directory, if it is there."""
+    try:
+        names = sorted(os.listdir(place))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    return Certificates(
+        [os.path.join(place, name) for name in names if name.endswith(".crt")],
+        [_pair(place, name, names) for name in names if name.endswith(".cert")],
+    )
 
 
 def _pair(place: str, name: str, names: list[str]) -> tuple[str, str]:

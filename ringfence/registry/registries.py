@@ -28,15 +28,17 @@ SILENCE = 60.0  # seconds without a byte after which a registry is given up
 class Registries:
     """A client with one user's settings: `environ` is that user's environment, `home` the directory.
 
-    `tell` gets a line whenever something is tried again or elsewhere. `insecure` and `credential` are the caller's own
-    word, put over what the files say. It is closed by the one who made it.
+    `tell` gets a line whenever something is tried again or elsewhere. `insecure`, `credential` and the directory
+    `certificates_from` are the caller's own word, put over what the files say. It is closed by the one who made it.
     """
 
     def __init__(self, environ: Mapping[str, str], home: str, *, insecure: bool = False,
-                 credential: Credential | None = None, tell: Callable[[str], None] = lambda line: None,
-                 patience: Patience | None = None, silence: float = SILENCE) -> None:  # fmt: skip
+                 credential: Credential | None = None, certificates_from: str = "",
+                 tell: Callable[[str], None] = lambda line: None, patience: Patience | None = None,
+                 silence: float = SILENCE) -> None:  # fmt: skip
         self._insecure = insecure
         self._credential = credential
+        self._certificates_from = certificates_from
         self.tell = tell
         self._patience = patience or Patience()
         self.configuration = Configuration.read(configuration.files(home, environ))
@@ -107,6 +109,8 @@ class Registries:
 
     def _tls(self, host: str, verify: bool) -> ssl.SSLContext:
         """`host` has its port; the directories leave the usual one out."""
+        if self._certificates_from:
+            return certificates.context(certificates.read(self._certificates_from), verify=verify)
         names = (host, host.removesuffix(":443"))
         found = next((found for name in names if (found := certificates.find(self._certificate_directories, name))),
                      certificates.Certificates([], []))  # fmt: skip

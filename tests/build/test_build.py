@@ -23,7 +23,7 @@ from ringfence.build.run import RunFailed
 from ringfence.errors import InvalidInput, NotFound, RingfenceError
 from tests import needs
 from tests.build.conftest import Builder
-from tests.registry.servers import Made, Registry
+from tests.registry.servers import HTPASSWD, PASSWORD, USER, Made, Registry
 
 if TYPE_CHECKING:
     from ringfence import Engine
@@ -427,6 +427,8 @@ def test_a_cache_that_cannot_be_read_is_told_and_missed(builder: Builder, tmp_pa
         ({"source_date_epoch": "yesterday"}, "is not a number of seconds"),
         ({"build_context": ["x"]}, "is not NAME=PLACE"),
         ({"ulimit": ["x"]}, "--ulimit"),
+        ({"jobs": "-1"}, "--jobs"),
+        ({"cert_dir": "/nosuch", "cache_to": ["127.0.0.1:1/x:1"], "nonsense": "x"}, "unknown flag: --nonsense"),
         ({"nonsense": "x"}, "unknown flag: --nonsense"),
     ],
 )
@@ -447,6 +449,29 @@ def test_a_named_context_is_a_directory_or_another_image(builder: Builder, tmp_p
         build_context=[f"more={tmp_path}/more", "base=docker-image://host"],
     )  # fmt: skip
     assert builder.read(built, "/f") == "more"
+
+
+def test_podmans_flags_have_their_effect(builder: Builder, tmp_path: Path) -> None:
+    (tmp_path / "ignored").write_text("left-out\n")
+    files = {"left-out": "x", "taken": "x"}
+    built = builder("FROM nosuch AS first\nENV A=1 B=2\nCOPY . /all\n", files=files, from_="host", env=["C=3"],
+                    unsetenv=["B"], ignorefile=str(tmp_path / "ignored"), jobs="1")  # fmt: skip
+    assert [each for each in builder.config(built)["Env"] if not each.startswith("PATH=")] == ["A=1", "C=3"]
+    assert builder.run(built, "ls", "/all").split() == ["Dockerfile", "taken"]
+
+
+def test_a_base_is_pulled_and_an_image_pushed_with_the_access_that_is_given(builder: Builder, tmp_path: Path) -> None:
+    needs.program("docker-registry")
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    guard = {"auth": {"htpasswd": {"realm": "r", "path": str(tmp_path / "htpasswd")}}}
+    with Registry(tmp_path, **guard) as registry:
+        name, creds = f"{registry.host}/app:1", f"{USER}:{PASSWORD}"
+        builder("FROM scratch\nLABEL a=b\n", tag=[name], push=True, creds=creds)
+        builder.engine.rmi(name)
+        built = builder(f"FROM {name}\nLABEL c=d\n", creds=creds)
+        with pytest.raises(RingfenceError, match="wants a user name and password"):
+            builder(f"FROM {name}\nLABEL c=d\n", pull=True)
+    assert builder.config(built)["Labels"] == {"a": "b", "c": "d"}
 
 
 def test_an_argument_that_no_arg_takes_is_told(builder: Builder) -> None:

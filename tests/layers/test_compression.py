@@ -97,7 +97,7 @@ def test_equal_content_is_written_as_equal_bytes(name: str) -> None:
     written = []
     for _ in range(2):
         out = io.BytesIO()
-        with compress(out, name) as file:  # type: ignore[arg-type]
+        with compress(out, name) as file:
             file.write(CONTENT)
         written.append(out.getvalue())
 

@@ -73,7 +73,7 @@ def test_a_large_layer_goes_in_parts(client: Engine, registry: Registry) -> None
     image = client.image_store.get(name)
     with registries.connect(client, {}, registries.silent) as connected:
         repository = connected.repository(connected.resolve(name))
-        assert push(client.image_store, image, repository, "1", registries.silent, part=65536) == image.digest
+        assert push(client.image_store, image, repository, "1", registries.silent, part=65536).digest == image.digest
     assert skopeo_digest(registry, "parts:1") == image.digest
 
 
@@ -121,3 +121,35 @@ def test_what_cannot_be_pushed_is_refused(client: Engine, registry: Registry) ->
         client.push(f"{registry.host}/nothing")
     with pytest.raises(InvalidInput, match="cannot push a digest reference"):
         client.push(f"{registry.host}/nothing@sha256:{'0' * 64}")
+
+
+def test_an_image_is_pushed_somewhere_else_than_its_name_says(command: Command, client: Engine, registry: Registry,
+                                                              tmp_path: Path) -> None:  # fmt: skip
+    local(client, "elsewhere:1", file=b"content")
+    digest = client.image_store.get("elsewhere:1").digest
+    target = f"{registry.host}/team/elsewhere:2"
+
+    told = command.ok("push", "--digestfile", str(tmp_path / "digest"), "elsewhere:1", f"docker://{target}")
+
+    assert f"The push refers to repository [{registry.host}/team/elsewhere]" in told
+    assert (tmp_path / "digest").read_text() == digest == skopeo_digest(registry, "team/elsewhere:2")
+    assert "is no registry" in command.run("push", "elsewhere:1", "oci:/tmp/x").err
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_layers_are_compressed_if_asked_for_always_to_the_same_bytes(
+    client: Engine, registry: Registry, compression: str
+) -> None:
+    name = f"{registry.host}/compressed-{compression}:1"
+    local(client, name, zeros=bytes(1_000_000))
+    diff_ids = client.image_store.get(name).diff_ids
+
+    ((first,), (second,)) = [client.push(name, compression=compression) for _ in range(2)]
+    client.rmi(name)
+    (pulled,) = client.pull(name)
+
+    there = skopeo_digest(registry, f"compressed-{compression}:1")
+    assert {first["Digest"], second["Digest"], pulled["Digest"]} == {there}
+    image = client.image_store.get(name)
+    assert image.diff_ids == diff_ids and image.layers[0].media_type.endswith(f"+{compression}")
+    assert image.layers[0].size < 20_000
