@@ -129,11 +129,24 @@ def _make_pipe(connection: TrafficConnection, name: str) -> int:
     """Its index; what a crash has left unfinished is finished."""
     index = _index(connection, name)
     if not index:
+        _load_ifb()
         connection.new_link(name, "ifb")
         index = _index(connection, name)
     connection.new_htb(index, _MAJOR)
     connection.set_up(index)
     return index
+
+
+def _load_ifb() -> None:
+    """Where ifb is a module: loaded by the kernel itself it would make two devices of its own on the host."""
+    if os.path.isdir("/sys/module/ifb"):
+        return
+    import subprocess
+
+    try:
+        subprocess.run(["modprobe", "ifb", "numifbs=0"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except FileNotFoundError:
+        return  # whether there is a device of that kind is told when it is made
 
 
 def _set_classes(connection: TrafficConnection, pipe: int, direction: str, line: Sequence[tuple[str, Limits]],
