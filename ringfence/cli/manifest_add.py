@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.cli import access
+from ringfence.cli import access, manifest_annotate
 from ringfence.cli.verb import Verb
 
 TYPE_CHECKING = False
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 def run(engine: Engine, arguments: Arguments) -> int:
     name, image = arguments.operands
+    image = access.reference(image)
     engine.manifest_add(name, image, **access.of(arguments))
+    said = manifest_annotate.told(arguments)
+    if any(said.values()):
+        engine.manifest_annotate(name, image, **said)
     return 0
 
 
-VERB = Verb(run, "[OPTIONS] LIST IMAGE", "Take one more image into a list", access.FLAGS, (2, 2))
+VERB = Verb(run, "[OPTIONS] LIST IMAGE", "Take one more image into a list",
+            (*access.FLAGS, access.CREDS, *manifest_annotate.FLAGS), (2, 2))

@@ -7,6 +7,8 @@ from ringfence.cli.verb import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ringfence.cli.parser import Arguments
     from ringfence.engine import Engine
 
@@ -23,6 +25,12 @@ _MEMBERS = {"arch": "architecture", "os": "os", "os-version": "os.version", "var
 
 def run(engine: Engine, arguments: Arguments) -> int:
     name, image = arguments.operands
+    engine.manifest_annotate(name, image, **told(arguments))
+    return 0
+
+
+def told(arguments: Arguments) -> dict[str, Any]:
+    """What the flags say of an image's platform, and its annotations."""
     platform: dict[str, object] = {
         member: arguments.text(flag) for flag, member in _MEMBERS.items() if flag in arguments.given
     }
@@ -34,8 +42,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
         if not key or not equals:
             raise UsageError(f'--annotation: "{entry}" is not of the form KEY=VALUE')
         annotations[key] = value
-    engine.manifest_annotate(name, image, platform=platform, annotations=annotations)
-    return 0
+    return {"platform": platform, "annotations": annotations}
 
 
 VERB = Verb(run, "[OPTIONS] LIST IMAGE", "Say otherwise what an image of a list is for", FLAGS, (2, 2))

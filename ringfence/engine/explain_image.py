@@ -83,7 +83,8 @@ def _page(found: Mapping[str, Any]) -> Iterator[str]:
 def _changes(row: Mapping[str, Any]) -> str:
     parts = [f"{word} {row[key]}" for word, key in (("adds", "added"), ("changes", "changed"), ("removes", "removed"))
              if row[key]]  # fmt: skip
-    text = ", ".join(parts) + " files" if parts else "no files"
+    last = next((row[key] for key in ("removed", "changed", "added") if row[key]), 0)
+    text = ", ".join(parts) + (" file" if last == 1 else " files") if parts else "no files"
     text += f", shadows {_size(row['shadows'])}" if row["shadows"] else ""
     return text + (f", wastes {_size(row['wasted'])}" if row["wasted"] else "")
 

@@ -68,6 +68,8 @@ def pull(store: ImageStore, snapshotter: Snapshotter, registries: Registries, re
         found = find(registries, reference, platform or Platform.host())
         manifest = found.image
         config = _config(store.content, found)
+        if platform is not None and not platform.runs(here := Platform.of(config)):
+            tell({"status": f"WARNING: image platform ({here}) does not match the expected platform ({platform})"})
         check_image(manifest.document, config, f"{reference.familiar}: manifest {manifest.descriptor.digest}")
         before = _named(store, reference)
         _fetch(store, snapshotter, found, config, tell)

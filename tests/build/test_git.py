@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringfence.build import build
 from ringfence.build.git import Repository, fetch, is_git
@@ -199,3 +201,21 @@ def test_a_place_has_a_remote_a_ref_and_a_directory() -> None:
     assert place.shown == "https://me@example.org/a.git#main:/some/dir/"
     with pytest.raises(Unsupported, match="queries are not built yet"):
         Repository("https://example.org/a.git?ref=main")
+
+
+@given(st.text())
+def test_any_text_is_a_place_or_one_clear_line(text: str) -> None:
+    # Invariant: a place is shown on one line, and its ref is never a flag of git's.
+    try:
+        place = Repository(text)
+    except RingfenceError as error:
+        assert "\n" not in str(error)
+    else:
+        assert "\n" not in place.shown and not place.ref.startswith("-")
+
+
+@given(st.text(alphabet="abc", min_size=1), st.text(alphabet="XYZ:", min_size=1))
+def test_no_password_is_shown(user: str, password: str) -> None:
+    # Invariant: what stands between the user's name and the @ is not there.
+    shown = Repository(f"https://{user}:{password}@example.org/a.git#main").shown
+    assert shown == f"https://{user}@example.org/a.git#main"

@@ -75,7 +75,10 @@ def test_images_go_out_of_lists(command: Command, files: Path) -> None:
     assert command.run("manifest", "exists", "list:1").status == 0
     digest = json.loads(command.ok("manifest", "inspect", "list:1"))["manifests"][0]["digest"]
     assert command.ok("manifest", "remove", "list:1", digest) == digest
-    assert json.loads(command.ok("manifest", "inspect", "list:1"))["manifests"] == []
+    command.ok("manifest", "add", "--arch", "arm64", "--variant", "v8", "--annotation", "a=b", "list:1", "one:1")
+    (entry,) = json.loads(command.ok("manifest", "inspect", "list:1"))["manifests"]
+    assert entry["platform"] == {"architecture": "arm64", "os": "linux", "variant": "v8"}
+    assert entry["annotations"] == {"a": "b"}
 
 
 def test_other_places_than_registries_are_told_to_be_no_registries(command: Command) -> None:

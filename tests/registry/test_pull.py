@@ -184,3 +184,9 @@ def test_a_pull_takes_little_memory_whatever_a_layer_weighs(command: Command, re
         [sys.executable, "-c", between, *pulling], env=command.environment, capture_output=True, text=True, check=True
     )
     assert int(done.stdout.split()[-1]) < 150 << 10  # KiB
+
+
+def test_an_image_for_another_platform_than_was_asked_for_is_told(command: Command, registry: Registry) -> None:
+    Made([{"f": b"for amd64"}]).put(registry, "mismatched", "1")
+    told = command.ok("pull", "--arch", "riscv64", f"{registry.host}/mismatched:1")
+    assert "WARNING: image platform (linux/amd64) does not match the expected platform (linux/riscv64)" in told
