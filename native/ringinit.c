@@ -300,9 +300,11 @@ static int create_below(const char *path, mode_t file) {
 }
 
 /* The place to attach a mount at: found, or made as a directory or a file like the source. */
+static int target_made; /* whether the last one was not there before */
 static int target(const char *path, int file, uint64_t resolve) {
     int fd = below(path, O_PATH, resolve);
-    if (fd < 0 && errno == ENOENT) fd = create_below(path, file ? 0644 : 0);
+    target_made = fd < 0 && errno == ENOENT;
+    if (target_made) fd = create_below(path, file ? 0644 : 0);
     if (fd < 0) fail("find or create the mount point %s in the container's root", path);
     return fd;
 }
@@ -567,6 +569,7 @@ static void op_mount(void) {
     enum { COPY_UP = 1, KEEP_MODE = 2, BY_MOUNT = 4, IVERSION = 8 };
     int proc = !strcmp(type, "proc") || !strcmp(type, "sysfs");
     int at = target(path, 0, proc ? RESOLVE_NO_LINKS : 0);
+    if (target_made) flags &= ~(int64_t)KEEP_MODE; /* of a directory that somebody chose */
     if (!proc) refuse_proc(at, -1, path);
     struct stat st;
     if (fstat(at, &st)) fail("stat %s", path);
@@ -1278,14 +1281,15 @@ static void op_affinity(void) {
 }
 
 /* Where a stream is the host's /dev/null, the container gets its own: whoever owns a file there may change its mode. */
-static void own_null(int fd) {
+static int own_null(int fd) {
     struct stat st;
-    if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return;
+    if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return 0;
     int null = sys_openat2(AT_FDCWD, "/dev/null", O_RDWR, 0, RESOLVE_NO_LINKS);
     if (null < 0 || fstat(null, &st)) fail("/dev/null in the container");
     if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) fail_as(ENODEV, "/dev/null in the container is not the null device");
     if (dup2(null, fd) < 0) fail("stdio");
     close(null);
+    return 1;
 }
 
 static void op_stdio(void) {
@@ -1294,9 +1298,8 @@ static void op_stdio(void) {
     if (terminal && setsid() < 0) fail("setsid");
     for (int i = 0; i < 3; i++) {
         if (inner[i] >= 0 && dup2(inner[i], i) < 0) fail("stdio");
-        own_null(i);
-        if (head.stdio == STDIO_PIPES && (i || head.stdin_open)) /* as docker: a user may reopen /dev/stdout */
-            (void)!fchown(i, (uid_t)uid, (gid_t)-1);
+        /* as runc: a user may reopen /dev/stdout, be it a pipe or, of our caller's, a file */
+        if (!own_null(i) && !terminal && (head.stdio != STDIO_PIPES || i || head.stdin_open)) (void)!fchown(i, (uid_t)uid, (gid_t)-1);
     }
     if (terminal && ioctl(0, TIOCSCTTY, 0)) fail("controlling terminal");
 }
@@ -1318,7 +1321,7 @@ static void enter_cwd(const char *path, int create) {
         cwd_path = path, cwd_operation = current;
         return;
     }
-    if (fd < 0 || fchdir(fd)) fail("working directory %s", path);
+    if (fd < 0 || fchdir(fd)) fail("chdir to the working directory %s", path);
     close(fd);
     cwd_operation = 0;
     if (syscall(SYS_getcwd, here, sizeof here) < 0 || here[0] != '/') fail_as(EPERM, "working directory %s is outside the container's root", path);

@@ -90,7 +90,7 @@ def test_no_error_is_caught_and_dropped() -> None:
 
 def test_every_test_package_mirrors_a_package() -> None:
     mirrored = {path.name for path in (PROJECT / "ringfence").iterdir() if path.is_dir()}
-    own = {"security", "crash", "lanes", "rootless"}
+    own = {"security", "crash", "lanes", "rootless", "peers"}
     there = {path.name for path in (PROJECT / "tests").iterdir() if (path / "__init__.py").exists()}
     assert there - mirrored - own == set()
 

@@ -8,6 +8,8 @@ while read -r program package; do
     command -v "$program" >/dev/null || missing="$missing $package"
 done <<TABLE
 runc runc
+dockerd docker.io
+containerd containerd
 crun crun
 podman podman
 buildah buildah

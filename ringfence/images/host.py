@@ -152,13 +152,13 @@ class Contents:
         first: dict[str, str] = {}
         for path in sorted(self._files):
             real = os.path.realpath(self._files[path])
-            if real in first:
-                writer.add(Member(path.encode(), LINK, link=first[real].encode()))
-            else:
-                first[real] = path
-                with open(real, "rb") as file:
-                    status = os.fstat(file.fileno())
-                    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644  # and no setuid
+            with open(real, "rb") as file:
+                status = os.fstat(file.fileno())
+                mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644  # and no setuid
+                if real in first:  # with its mode, which podman gives to the file that it leads to
+                    writer.add(Member(path.encode(), LINK, mode=mode, link=first[real].encode()))
+                else:
+                    first[real] = path
                     writer.add(Member(os.fsencode(path), mode=mode, size=status.st_size), _blocks(file))
             yield from out.take()
         writer.close()

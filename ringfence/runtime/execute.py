@@ -40,13 +40,23 @@ class _NobodyAnswers(Exception):
 class Executed:
     """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it."""
 
-    __slots__ = ("control", "monitor_pid", "pid", "terminal")
+    __slots__ = ("control", "helper", "monitor_pid", "pid", "terminal")
 
-    def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket, terminal: int) -> None:
+    def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket, terminal: int, helper: int) -> None:
         self.pid = pid
         self.monitor_pid = monitor_pid
         self.control = control
         self.terminal = terminal
+        self.helper = helper
+
+    def release(self) -> None:
+        """Wait until a helper that does not monitor has ended: from then on the process is the child of who reaps.
+
+        buildah, conmon and containerd's shim wait for it as for their own as soon as we have returned.
+        """
+        self.control.close()
+        os.waitpid(self.helper, 0)
+        _monitors.discard(self.helper)
 
 
 def execute(
@@ -73,7 +83,7 @@ def execute(
         finally:
             os.close(memory)
             theirs.close()
-        executed = _report(plan, ours, listener, mover)
+        executed = _report(plan, ours, pid, listener, mover)
         helper.keep(pid)
         return executed
     except _NobodyAnswers as error:
@@ -127,7 +137,9 @@ def _reap() -> None:
         _monitors.discard(pid)  # another thread may have been as quick
 
 
-def _report(plan: Plan, control: sockets.Socket, listener: Listener | None, mover: Mover | None) -> Executed:
+def _report(
+    plan: Plan, control: sockets.Socket, helper_pid: int, listener: Listener | None, mover: Mover | None
+) -> Executed:
     terminal = -1
     while True:
         message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
@@ -145,7 +157,7 @@ def _report(plan: Plan, control: sockets.Socket, listener: Listener | None, move
                 raise _NobodyAnswers(error) from None
         elif kind == b"P":
             started = json.loads(message[1:])
-            return Executed(started["pid"], started["monitor"], control, terminal)
+            return Executed(started["pid"], started["monitor"], control, terminal, helper_pid)
         elif kind == b"!":
             raise error_of(plan, json.loads(message[1:].decode("utf-8", "replace")))
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from _signal import SIG_DFL, SIGCHLD, signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 
 from ringfence.commandline import Flag, HelpWanted, UsageError, parse
 from ringfence.errors import RingfenceError
@@ -136,6 +137,7 @@ def _report(call: Call, error: Exception) -> None:
 
 def script() -> None:
     """The entry of bin/ringrun."""
+    signal(SIGCHLD, SIG_DFL)  # where our caller ignores it we could not wait for anybody
     gc.set_threshold(100_000)  # there is no garbage on the way to a container, and looking for it costs milliseconds
     status = main(sys.argv[1:])
     sys.stdout.flush()

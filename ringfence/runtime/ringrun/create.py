@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    launch(call, wait=True, stays=False).control.close()
+    launch(call, wait=True, stays=False).release()
     return 0
 
 

@@ -35,10 +35,11 @@ def run(call: Call) -> int:
     except BaseException:  # nobody would know of it
         exec.abandon(executed)
         raise
-    if detach:
-        return 0
-    terminal.adopt_orphans(record.spec)
-    return terminal.attend(executed)
+    if not detach:
+        terminal.adopt_orphans(record.spec)
+        return terminal.attend(executed)
+    executed.release()
+    return 0
 
 
 def _process(call: Call, base: dict[str, Any]) -> dict[str, Any]:

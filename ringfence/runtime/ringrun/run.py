@@ -17,7 +17,7 @@ def run(call: Call) -> int:
     executed = launch(call, wait=False, stays=not detach)
     _poststart(call)
     if detach:
-        executed.control.close()
+        executed.release()
         return 0
     if not call.flags.on("no-subreaper"):
         terminal.adopt_orphans(call.record().spec)

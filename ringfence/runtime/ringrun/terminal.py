@@ -32,16 +32,14 @@ def adopt_orphans(spec: dict[str, Any]) -> None:
 
 def attend(executed: Executed) -> int:
     """Pass signals on and wait for the process, our child; with a terminal copy between it and ours. Its status."""
-    while executed.control.recv(1):
-        continue  # the helper ends
-    executed.control.close()
+    executed.release()
     forwarded = [number for number in range(1, 32) if number not in _NOT_FORWARDED]
     for number in forwarded:
         signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
     if executed.terminal >= 0:
         _copy(executed.terminal)
     pid, status = 0, 0
-    while pid != executed.pid:  # the helper is our child as well
+    while pid != executed.pid:  # what it leaves behind may become our child as well
         pid, status = os.waitpid(-1, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
