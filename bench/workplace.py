@@ -74,8 +74,9 @@ def _hugetlb(state: Path) -> Iterator[None]:
     finally:
         if mounted:
             for parent in ("ringfence", "ringrun", "libpod_parent"):  # used in this hierarchy by this run alone
-                with contextlib.suppress(OSError):
-                    (directory / parent).rmdir()
+                for path, _, _ in os.walk(directory / parent, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(path)
             time.sleep(0.5)  # a hierarchy that is unmounted with its cgroups still dying stays, and v2 lacks hugetlb
             subprocess.run(["umount", directory], check=False)
 

@@ -6,6 +6,7 @@ holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RIN
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 import gc
 import os
 import sys
@@ -17,6 +18,7 @@ from ringfence.errors import RingfenceError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from sys import UnraisableHookArgs
     from typing import NoReturn
 
     from ringfence.cli.parser import Arguments
@@ -174,10 +176,23 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode))
 
 
+def _interrupt_again(lost: UnraisableHookArgs) -> None:
+    """Ctrl-C may fall into a callback of the interpreter's own, which tells of it and goes on: raise it once more.
+
+    An import's lock is let go by such a callback (importlib._bootstrap), and a verb imports much at its beginning.
+    """
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    _signal.signal(_signal.SIGALRM, _signal.default_int_handler)
+    _signal.setitimer(_signal.ITIMER_REAL, 0.01)
+
+
 def script() -> NoReturn:
     """The entry of bin/ringfence. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
     # The imports of `run` alone allocate enough for a hundred collections, which find nothing and cost 5 ms in all.
     gc.set_threshold(100_000)
+    sys.unraisablehook = _interrupt_again
     _open_standard_streams()
     status = main(sys.argv[1:])
     try:

@@ -66,3 +66,27 @@ def test_the_environment_names_the_directories() -> None:
 )
 def test_an_error_is_one_line_that_names_its_places(error: Exception, line: str) -> None:
     assert main.explain(error) == line
+
+
+LOST = """
+import os, signal, sys, time
+from ringfence.cli import main
+
+class Finalized:
+    def __del__(self):  # who interrupts here interrupts nobody: Python tells of it and goes on
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+def verb(words):
+    Finalized()
+    time.sleep(60)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main.main = verb
+main.script()
+"""
+
+
+def test_ctrl_c_is_heard_even_where_nobody_can_catch_it() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=PROJECT, capture_output=True, text=True, timeout=30)
+    assert "KeyboardInterrupt" in done.stderr and done.returncode != 0

@@ -153,8 +153,12 @@ def test_block_io_weights_are_taken_by_the_kernel(machine: CgroupDriver, cgroup:
 
 
 def test_huge_pages_are_limited_wherever_their_controller_is_bound(machine: CgroupDriver, cgroup: str) -> None:
-    needs.controller("hugetlb")
     hierarchy = layout().of("hugetlb")
+    with open("/proc/cgroups") as file:
+        hidden = any(line.split()[0] == "hugetlb" and line.split()[1] != "0" for line in file)
+    if hierarchy is None and hidden:
+        pytest.skip("somebody has mounted the hugetlb controller as v1 where we do not see it")
+    needs.controller("hugetlb")
     assert hierarchy is not None
     if "hugetlb" not in Path(hierarchy.mountpoint, "cgroup.controllers").read_text() and hierarchy.version == 2:
         pytest.skip("somebody has mounted the hugetlb controller as v1 meanwhile")
