@@ -12,7 +12,7 @@ mkdir "$results/uml"
 printf '%s\n' "$@" >"$results/arguments"
 truncate -s 4G "$results/disk"
 mkfs.ext4 -q -F -O ^has_journal "$results/disk"
-timeout --signal=KILL 1200 linux.uml mem=3G root=/dev/root rootfstype=hostfs rootflags=/ ro quiet loglevel=1 \
+timeout --signal=KILL 1700 linux.uml mem=3G root=/dev/root rootfstype=hostfs rootflags=/ ro quiet loglevel=1 \
     init="$tree/tests/lanes/uml_init.sh" ubd0="$results/disk" con=null con0=fd:0,fd:1 uml_dir="$results/uml/" umid=lane \
     lane_tree="$tree" lane_modules="$modules" lane_results="$results" lane="$lane" </dev/null || true
 "$tree/tools/lane_result.sh" "$lane" "$results"

@@ -49,8 +49,7 @@ def _warnings(options: Options) -> list[str]:
     from ringfence.linux import cgroups
 
     wanted = spec_resources.limits(options, spec_host.block_devices(options))
-    parts = ", ".join(cgroups.unenforceable(wanted, cgroups.usable()))
-    return [f"limits of {parts} are not applied: this user has no part of cgroup v2 that has them"] if parts else []
+    return cgroups.unapplied(wanted, cgroups.usable())
 
 
 def reserve(engine: Engine, image: str, command: Sequence[str] | None,

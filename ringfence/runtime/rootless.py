@@ -38,6 +38,11 @@ def user() -> int:
     return _entered_by or os.geteuid()
 
 
+def entered() -> bool:
+    """Whether `enter` has been here."""
+    return bool(_entered_by)
+
+
 def runtime_directory(name: str, given: str = "") -> str:
     """Where the user's `name` keeps what a reboot may forget: below `given` (XDG_RUNTIME_DIR), else where podman would.
 

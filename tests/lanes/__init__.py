@@ -41,6 +41,7 @@ LANES = {
             "tests/engine/test_options_live.py",
             "tests/engine/test_groups.py",
             "tests/linux/test_traffic.py",
+            "tests/rootless",
             "tests/network/test_shaping.py::test_a_group_inside_another_has_no_more_than_both",  # with fq_codel
         ),
         lacks=frozenset(
@@ -54,7 +55,7 @@ LANES = {
                 "a working ps",
             }
         ),
-        at_least=300,
+        at_least=335,
     ),
     "systemd": Lane(
         tests=("tests/runtime/test_systemd.py",),

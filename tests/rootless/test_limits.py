@@ -32,17 +32,20 @@ def delegated(alice: Person) -> Iterator[Path]:
     containers = alice.ringfence("ps", "-aq").stdout.split()
     if containers:
         alice.ringfence("rm", "-f", *containers)
+    for id in alice.ringrun("list", "-q").stdout.split():
+        alice.ringrun("delete", "--force", id)
     for path in sorted(directory.rglob("*"), reverse=True):
         if path.is_dir():
             path.rmdir()
     directory.rmdir()
 
 
-def inside(delegated: Path, alice: Person, *words: str) -> subprocess.CompletedProcess[str]:
+def inside(delegated: Path, alice: Person, *words: str | Path, program: str = "ringfence",
+           ) -> subprocess.CompletedProcess[str]:  # fmt: skip
     """A command of ours, begun in the delegated session."""
     become = f"setpriv --reuid {alice.uid} --regid {alice.gid} --clear-groups"
     script = f'echo $$ >{delegated}/session/cgroup.procs && exec {become} "$@"'
-    argv = ["sh", "-c", script, "sh", *alice.argv("ringfence"), *words]
+    argv = ["sh", "-c", script, "sh", *alice.argv(program), *map(str, words)]
     return subprocess.run(argv, env=alice.identity()["env"], cwd=alice.home, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)  # fmt: skip
 

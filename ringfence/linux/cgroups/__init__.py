@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ringfence.linux.cgroups.driver import CgroupDriver, driver
 from ringfence.linux.cgroups.layout import Hierarchy, Layout, detect, layout
-from ringfence.linux.cgroups.rootless import unenforceable, usable
+from ringfence.linux.cgroups.rootless import unapplied, unenforceable, usable
 from ringfence.linux.cgroups.setting import Setting
 
-__all__ = ["CgroupDriver", "Hierarchy", "Layout", "Setting", "detect", "driver", "layout", "unenforceable", "usable"]
+__all__ = ["CgroupDriver", "Hierarchy", "Layout", "Setting", "detect", "driver", "layout", "unapplied",
+           "unenforceable", "usable"]  # fmt: skip

@@ -58,6 +58,12 @@ def unenforceable(resources: Mapping[str, Any], usable: CgroupDriver) -> list[st
     return [part for part, wanted in resources.items() if wanted and not _needed(part, wanted) <= working]
 
 
+def unapplied(resources: Mapping[str, Any], usable: CgroupDriver) -> list[str]:
+    """The same as a line for the user, or none."""
+    parts = ", ".join(unenforceable(resources, usable))
+    return [f"limits of {parts} are not applied: this user has no part of cgroup v2 that has them"] if parts else []
+
+
 def _needed(part: str, wanted: Any) -> set[str]:
     if part == "cpu":
         return {"cpuset" if key in ("cpus", "mems") else "cpu" for key in wanted}

@@ -32,11 +32,12 @@ FLAGS = (
     Flag("log-format", "text or json", kind="value", default="text", metavar="FORMAT"),
     Flag("log-level", "crun's: debug is as --debug", kind="value", metavar="LEVEL", hidden=True),
     Flag("root", "directory of container states", kind="value", metavar="DIRECTORY"),
-    Flag("rootless", "true, false or auto: whether cgroups may be out of reach", kind="value", default="auto"),
+    Flag("rootless", "false: limits that a user cannot set are an error, not a warning", kind="value", default="auto"),
     Flag("systemd-cgroup", "let systemd make the cgroups; cgroupsPath is slice:prefix:name"),
     Flag("version", "print the version", "v"),
     Flag("V", "print the version", "V", alias_of="version"),
 )
+_UNPRIVILEGED = {"spec", "features"}  # these verbs are about no container
 # Module and summary of each verb, in the order of its life; the modules are imported only when their verb is.
 VERBS = {
     "create": "create a container",
@@ -95,6 +96,10 @@ def _act(call: Call, words: Sequence[str]) -> int:
     call.name = rest[0]
     call.verb = verb = load(rest[0])
     call.flags = verb.parse(rest[0], rest[1:])
+    if os.geteuid() != 0 and rest[0] not in _UNPRIVILEGED:
+        from ringfence.runtime.ringrun import rootless
+
+        rootless.enter(call)
     return verb.act(call)
 
 

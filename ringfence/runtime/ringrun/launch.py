@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ringfence.commandline import Flag
+from ringfence.linux import namespaces
 from ringfence.oci import runtime_spec
 from ringfence.runtime import create
 from ringfence.runtime.interface import Launch
@@ -12,6 +13,8 @@ from ringfence.runtime.ringrun import handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ringfence.runtime.execute import Executed
     from ringfence.runtime.ringrun.verb import Call
 
@@ -30,6 +33,8 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
     """Create the container, and unless `wait` execute its program; `stays`: we wait for its end."""
     bundle = os.path.abspath(call.flags.text("bundle"))
     spec = runtime_spec.load(os.path.join(bundle, call.flags.text("config")))
+    if not namespaces.privileged():
+        spec = _unprivileged(call, spec)
     process = spec.get("process")
     handover.check_console(call, isinstance(process, dict) and bool(process.get("terminal")), not stays)
     activated = handover.activated()
@@ -52,6 +57,15 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         destroy(call)
         raise
     return executed
+
+
+def _unprivileged(call: Call, spec: dict[str, Any]) -> dict[str, Any]:
+    from ringfence.runtime import rootless
+    from ringfence.runtime.ringrun.rootless import inside, limits
+
+    if isinstance(spec.get("linux"), dict):
+        limits(call, spec)
+    return inside(spec) if rootless.entered() else spec  # who came as uid 0 speaks of ids as that namespace has them
 
 
 def destroy(call: Call) -> None:

@@ -43,9 +43,14 @@ def _utc(nanoseconds: int) -> str:
 
 
 def _owner(uid: int) -> str:
-    """The user's name, else "#1000"."""
+    """The user's name, else "#1000"; the one outside of the user namespace that we are in."""
     import pwd
 
+    from ringfence.linux import idmap
+
+    with open("/proc/self/uid_map") as map:
+        outside = idmap.to_host(idmap.parse(map.read()), uid)
+    uid = uid if outside is None else outside
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

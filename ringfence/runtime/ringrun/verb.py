@@ -34,8 +34,12 @@ class Call:
     @property
     def root(self) -> str:
         """The directory of container states, absolute."""
-        named = self.options.text("root") or os.environ.get("RINGRUN_ROOT") or self._default_root
-        return os.path.abspath(named)
+        named = self.options.text("root") or os.environ.get("RINGRUN_ROOT")
+        if not named and os.geteuid() != 0:
+            from ringfence.runtime import rootless
+
+            self._default_root = rootless.runtime_directory("ringrun", os.environ.get("XDG_RUNTIME_DIR", ""))
+        return os.path.abspath(named or self._default_root)
 
     @property
     def debug(self) -> bool:
