@@ -39,8 +39,8 @@ def loads(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = No
         value, end = _scan(string, 0)
         if end == len(string):
             return value
-    except (StopIteration, ValueError):
-        pass  # `json` says it, or knows better
+    except (StopIteration, ValueError, SystemError):
+        pass  # `json` says it, or knows better. (The scanner raises JSONDecodeError only where `json` is imported.)
     import json
 
     return json.loads(text, parse_constant=parse_constant)

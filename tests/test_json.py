@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as standard
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -44,6 +46,13 @@ def test_every_text_is_read_as_by_the_standard_library(text: str | bytes) -> Non
 @pytest.mark.parametrize("text", ["", " ", "[1,]", '{"a" 1}', "1 2", "nul", "[" * 100_000, '"\n"', "\ufeff1"])
 def test_what_is_wrong_is_told_in_the_same_words(text: str) -> None:
     assert outcome(json.loads, text) == outcome(standard.loads, text)
+
+
+@pytest.mark.parametrize("text", ["[[ 1 = 1 ]]", "[1,]", '{"a" 1}', '["a', '"\\x"', "{1: 2}"])
+def test_what_is_wrong_is_told_where_nobody_has_imported_the_standard_library_s(text: str) -> None:
+    script = f"import sys; from ringfence import json; assert 'json' not in sys.modules; json.loads({text!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == f"json.decoder.JSONDecodeError: {outcome(standard.loads, text)[1]}"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-be"])

@@ -71,8 +71,10 @@ class Context:
         place = self._place
         if place == "-":
             self._from_stream()
-        elif git.is_git(place) or (place.startswith("github.com/") and not os.path.isdir(place)):
-            self._from_git(f"https://{place}" if place.startswith("github.com/") else place)
+        elif git.is_git(place) or place.startswith("file://"):
+            self._from_git(place)
+        elif place.startswith("github.com/") and not os.path.isdir(place):
+            self._from_git(f"https://{place}")
         elif place.startswith(("http://", "https://")):
             self._from_url()
         elif not os.path.isdir(place):
@@ -94,7 +96,8 @@ class Context:
         self._scratch = scratch.make(self._engine.root)
         repository = git.Repository(place)
         self.directory = git.fetch(repository, f"{self._scratch}/git", self._engine.environment,
-                                   keep_git=self._keep_git, agent=self._agent)  # fmt: skip
+                                   keep_git=self._keep_git, agent=self._agent,
+                                   local=place.startswith("file://"))  # fmt: skip
 
     def _from_url(self) -> None:
         file = download(self._engine.content, self._place)

@@ -46,8 +46,10 @@ def download(content: ContentStore, url: str, checksum: str = "") -> Download:
             modified = answer.headers.get("Last-Modified")
     except HTTPError as error:
         raise Failed(f"{printable(url)}: the server says {error.code} {error.reason}") from None
-    except (URLError, TimeoutError, http.client.HTTPException) as error:
-        raise Failed(f"{printable(url)}: {getattr(error, 'reason', None) or error}") from None
+    except (URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        told = reason.strerror.lower() if isinstance(reason, OSError) and reason.strerror else reason
+        raise Failed(f"{printable(url)}: {told}") from None
     except Corrupt as error:
         raise Corrupt(f"{printable(url)}: {error.what}") from None
     try:

@@ -49,14 +49,14 @@ class Repository:
 
 
 def fetch(repository: Repository, into: str, environment: Mapping[str, str], *, keep_git: bool = False,
-          agent: str = "", checksum: str = "") -> str:  # fmt: skip
+          agent: str = "", checksum: str = "", local: bool = False) -> str:  # fmt: skip
     """Check it out into the new directory `into`; returns the directory that was asked for, which lies in there.
 
     `environment` is the program's: PATH, HOME, and so on. `agent` is the socket of an ssh agent, `checksum`
-    what the commit's ID must begin with (else Corrupt). Failed with git's own words; NotFound if the directory is not
-    there.
+    what the commit's ID must begin with (else Corrupt). `local`: the repository itself, though none of its submodules,
+    may be a file:// URL. Failed with git's own words; NotFound if the directory is not there.
     """
-    git = _Git(repository, into, environment, agent)
+    git = _Git(repository, into, environment, agent, local)
     git("init", "--quiet", "--template=", into, inside=False)
     git("remote", "add", "origin", repository.remote)
     commit = git.commit(repository.ref)
@@ -77,11 +77,13 @@ def fetch(repository: Repository, into: str, environment: Mapping[str, str], *, 
 class _Git:
     """The program, working for one repository."""
 
-    def __init__(self, repository: Repository, directory: str, environment: Mapping[str, str], agent: str) -> None:
+    def __init__(self, repository: Repository, directory: str, environment: Mapping[str, str], agent: str,
+                 local: bool) -> None:  # fmt: skip
         import shutil
 
         self._repository = repository
         self._directory = directory
+        self._allowed = ("-c", "protocol.file.allow=always") if local else ()
         path = environment.get("PATH", os.defpath)
         self._program = shutil.which("git", path=path)
         if self._program is None:
@@ -98,12 +100,13 @@ class _Git:
     def commit(self, ref: str) -> str:
         """The ID of the commit, which is fetched: alone, or with everything where a server cannot give it alone."""
         try:
-            self("fetch", "--quiet", "--depth=1", "--no-tags", "origin", ref or "HEAD")
+            self(*self._allowed, "fetch", "--quiet", "--depth=1", "--no-tags", "origin", ref or "HEAD")
             return self("rev-parse", "FETCH_HEAD^{commit}")
         except Failed as error:
             if not ref and "dumb" not in error.what:
                 raise
-        self("fetch", "--quiet", "--tags", "origin", "HEAD", "+refs/heads/*:refs/remotes/origin/*")
+        everything = ("--tags", "origin", "HEAD", "+refs/heads/*:refs/remotes/origin/*")
+        self(*self._allowed, "fetch", "--quiet", *everything)
         for name in (f"origin/{ref}", f"refs/tags/{ref}", ref) if ref else ("FETCH_HEAD",):
             try:
                 return self("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
@@ -120,9 +123,18 @@ class _Git:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")  # fmt: skip
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            told = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-            raise Failed(f"{self._repository.shown}: git {words[0]}: {printable(_without_password(told))}")
+            told = printable(_without_password(_reason(lines)))
+            verb = words[2] if words[0] == "-c" else words[0]
+            raise Failed(f"{self._repository.shown}: git {verb}: {told}")
         return done.stdout.strip()
+
+
+def _reason(lines: list[str]) -> str:
+    """The line of git's messages that says why; before "could not read" it is ssh that says it."""
+    for before, line in zip(["", *lines], lines, strict=False):
+        if line.startswith(("fatal:", "error:")):
+            return before if before and "Could not read from remote" in line else line
+    return lines[-1]
 
 
 def _without_password(text: str) -> str:

@@ -60,6 +60,7 @@ def inspect(engine: Engine, name: str) -> dict[str, Any]:
         data["LowerDir"] = ":".join(snapshots.layer_path(chain) for chain in reversed(image.chain_ids[:-1]))
     return {
         "Id": image.id,
+        "Digest": image.digest,
         "RepoTags": tags(image),
         "RepoDigests": digests(image),
         "Parent": "",

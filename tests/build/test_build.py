@@ -215,6 +215,8 @@ def test_a_secret_that_is_required_must_be_given(fails: Fails) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("FROM host\nADD http://127.0.0.1:1/x /", "/x /: http://127.0.0.1:1/x: connection refused"),
+        ("FROM host\nRUN [[ 1 = 2 ]] # no JSON", "Dockerfile:2: RUN [[ 1 = 2 ]] # no JSON: exited with code"),
         ("FROM localhost:1/nosuch", "Dockerfile:1: FROM localhost:1/nosuch: localhost:1: connection refused"),
         ("FROM host\nRUN exit 3", "Dockerfile:2: RUN exit 3: exited with code 3"),
         ('FROM host\nRUN ["nosuch"]', 'Dockerfile:2: RUN ["nosuch"]: cannot execute nosuch'),

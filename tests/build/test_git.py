@@ -118,6 +118,27 @@ def test_a_server_that_only_has_files_is_enough(builder: Builder, files: str) ->
     assert builder.read(build(builder.engine, f"{files}#next"), "/app/text") == "second"
 
 
+def test_a_repository_of_this_machine_is_a_context_and_nothing_that_a_dockerfile_may_add(
+    builder: Builder, fails: Callable[..., str], upstream: Upstream
+) -> None:
+    here = f"file://{upstream.directory}"
+    assert builder.read(build(builder.engine, f"{here}#next:sub"), "/name") == "sub"
+    assert builder.read(build(builder.engine, f"{here}#{upstream.second[:9]}"), "/app/text") == "second"
+    upstream.git("checkout", "--quiet", "-b", "modules", "main")
+    upstream.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", here, "inner")
+    upstream.commit({"text": "outer"})
+    with pytest.raises(Failed, match="git submodule: fatal: transport 'file' not allowed"):
+        build(builder.engine, f"{here}#modules")
+    assert "is not in the build context" in fails(f"FROM host\nADD {here} /x\n")
+
+
+def test_what_ssh_says_is_told(builder: Builder) -> None:
+    needs.program("git", "ssh")
+    port = free_port()
+    with pytest.raises(Failed, match=f"git fetch: ssh: connect to host 127.0.0.1 port {port}: Connection refused"):
+        build(builder.engine, f"ssh://127.0.0.1:{port}/app.git")
+
+
 def test_add_takes_a_repository_as_a_directory(builder: Builder, upstream: Upstream, daemon: str) -> None:
     built = builder(f"FROM host\nADD {daemon}#next:sub /sub\nADD --keep-git-dir=true {daemon} /all\n")
     assert builder.run(built, "ls", "-A", "/sub").split() == ["Dockerfile", "name"]

@@ -69,6 +69,7 @@ def test_by_digest_an_image_gets_no_tag_and_is_found_by_that_digest(client: Engi
         name = f"{registry.host}/pinned@{digest}"
         client.pull(name, platform="linux/amd64")
         assert client.image_store.get(name).digest == digest_of(image.data)
+        assert client.inspect(name, type="image")["Digest"] == digest_of(image.data)  # podman's word for it
 
     assert client.images()[0]["RepoTags"] == []
 
