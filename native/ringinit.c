@@ -302,9 +302,14 @@ static int create_below(const char *path, mode_t file) {
 /* The place to attach a mount at: found, or made as a directory or a file like the source. */
 static int target_made; /* whether the last one was not there before */
 static int target(const char *path, int file, uint64_t resolve) {
-    int fd = below(path, O_PATH, resolve);
-    target_made = fd < 0 && errno == ENOENT;
-    if (target_made) fd = create_below(path, file ? 0644 : 0);
+    int fd = -1;
+    /* who exchanges directories of a shared volume meanwhile wins an attempt, but no start is refused for it */
+    for (int attempt = 0; fd < 0 && attempt < 200; attempt++) {
+        fd = below(path, O_PATH, resolve);
+        target_made = fd < 0 && errno == ENOENT;
+        if (target_made) fd = create_below(path, file ? 0644 : 0);
+        if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EEXIST && errno != EINVAL) break;
+    }
     if (fd < 0) fail("find or create the mount point %s in the container's root", path);
     return fd;
 }
@@ -1399,8 +1404,19 @@ static void load_filter(void) {
     if (syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, filter.flags, &filter.program) < 0) fail("load the seccomp filter");
 }
 
+/* From here on only the way to report stays open beside what the program keeps: its name may be /proc/self/fd/N/../..,
+ * and a directory of the host's would lead out of the root (CVE-2024-21626). A filter might forbid it later. */
+static void let_go(void) {
+    static int gone;
+    unsigned first = 3 + head.preserve, report = (unsigned)report_fd;
+    if (gone++) return;
+    if (report > first) syscall(NR_close_range, first, report - 1, 0u);
+    syscall(NR_close_range, report < first ? first : report + 1, ~0u, 0u);
+}
+
 static void op_seccomp(void) {
     uint32_t size;
+    let_go();
     filter.flags = number();
     const char *program_ = blob(&size);
     filter.program.len = (unsigned short)(size / sizeof(struct sock_filter_));
@@ -1545,6 +1561,7 @@ static void op_exec(void) {
     uint32_t count;
     const char **args = strings(NULL), **given = strings(&count);
     const char **env = environment(given, count);
+    let_go();
     if (number()) load_filter(), fork_below_init();
     prctl(PR_SET_PDEATHSIG, 0);
     reset_signals();

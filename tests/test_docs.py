@@ -112,8 +112,9 @@ def test_no_document_names_a_machine_of_its_author(document: Path) -> None:
     assert MACHINE.findall(document.read_text()) == []
 
 
-def test_tests_named_in_the_specification_exist() -> None:
-    text = (PROJECT / "SPECIFICATION.md").read_text()
+@pytest.mark.parametrize("name", ["SPECIFICATION.md", "docs/security.md"])
+def test_tests_named_in_the_specification_exist(name: str) -> None:
+    text = (PROJECT / name).read_text()
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
     assert named
     for path, test in named:

@@ -106,6 +106,7 @@ def schema_line(value: Any) -> None:
 
 
 _TEXTS = array(text)
+_ID = integer(0, 2**32 - 2)  # the last number means "leave it" to setresuid(2): the process would stay root
 _MAPPINGS = array(
     record(
         {"containerID": UINT32, "hostID": UINT32, "size": integer(1, 2**32 - 1)},
@@ -132,7 +133,7 @@ PROCESS = record(
         "cwd": absolute,
         "env": array(environment_entry),
         "args": array(text, at_least=1),
-        "user": record({"uid": UINT32, "gid": UINT32, "umask": integer(0, 0o777), "additionalGids": array(UINT32)}),
+        "user": record({"uid": _ID, "gid": _ID, "umask": integer(0, 0o777), "additionalGids": array(_ID)}),
         "rlimits": array(
             record(
                 {"type": one_of("rlimit", RLIMITS), "soft": UINT64, "hard": UINT64}, required=("type", "soft", "hard")

@@ -77,7 +77,7 @@ REFUSED: list[tuple[str, Change, str]] = [
     ("C08", put("process.env", ["A=1", "B"]), 'process.env[1]: "B" is not of the form "NAME=value"'),
     ("C09", put("process.args", []), "process.args: must not be empty"),
     ("C09", drop("process.args"), "process.args: is required and missing"),
-    ("C11", put("process.user.uid", -1), 'process.user.uid: "-1" is not between 0 and 4294967295'),
+    ("C11", put("process.user.uid", -1), 'process.user.uid: "-1" is not between 0 and 4294967294'),
     ("C12", put("process.user.umask", 0o1000), 'process.user.umask: "512" is not between 0 and 511'),
     ("C16", put("process.rlimits.0.type", "RLIMIT_FOO"), 'process.rlimits[0].type: unknown rlimit "RLIMIT_FOO"'),
     ("C17", put("process.rlimits.1", {"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}),

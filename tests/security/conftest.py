@@ -14,7 +14,12 @@ from tests.bundles import Bundle
 @pytest.fixture(scope="session")
 def attacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program, on the host."""
-    program = tmp_path_factory.mktemp("attacks") / "attacks"
+    return compile_attacks(tmp_path_factory.mktemp("attacks"))
+
+
+def compile_attacks(directory: Path) -> Path:
+    """The program, made in `directory`."""
+    program = directory / "attacks"
     source = Path(__file__).with_name("attacks.c")
     compiler = next(name for name in ("cc", "gcc", "clang", "tcc") if shutil.which(name))
     subprocess.run([compiler, "-static", "-o", program, source], check=True)

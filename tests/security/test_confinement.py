@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.errors import InvalidInput
+from ringfence.runtime.interface import Launch, Monitoring
 from ringfence.runtime.native import OciRuntime
 from tests import needs
 from tests.bundles import Bundle, exec_in
@@ -110,6 +111,26 @@ def test_masked_directories_are_empty_and_read_only_and_masked_files_are_null(
     assert "Read-only file system" in result.stderr
 
 
+def test_a_read_only_path_keeps_the_other_flags_of_its_mount(usual: Bundle, runtime: OciRuntime) -> None:
+    """A clone that lost nosuid, nodev or noexec on its way to being read-only would be worse than none."""
+    proc = next(mount for mount in usual.spec["mounts"] if mount["destination"] == "/proc")
+    proc["options"] = ["nosuid", "nodev", "noexec"]
+    mounts = usual.shell("cat /proc/mounts").run(runtime).stdout.splitlines()
+    flags = {line.split()[1]: set(line.split()[3].split(",")) for line in mounts}
+    assert {"ro", "nosuid", "nodev", "noexec"} <= flags["/proc/sys"]
+
+
+def test_device_rules_hold_before_there_is_a_process(usual: Bundle, runtime: OciRuntime) -> None:
+    plan = runtime.plan(Launch(usual.id, usual.spec, str(usual.path), monitoring=Monitoring()))
+    rules = [
+        number
+        for number, operation in enumerate(plan.operations)
+        if operation.name == "CGROUP_DEVICES" or "/devices." in str(operation.arguments[:1])
+    ]
+    first_process = next(number for number, operation in enumerate(plan.operations) if operation.name == "CLONE")
+    assert rules and max(rules) < first_process
+
+
 def test_each_container_has_a_session_keyring_of_its_own(usual: Bundle, runtime: OciRuntime) -> None:
     """Keys are not namespaced: the keyring that login gave to the caller must not arrive."""
     needs.file("/proc/keys")
@@ -126,8 +147,6 @@ def test_an_unmount_uncovers_nothing(usual: Bundle, runtime: OciRuntime) -> None
 
 @pytest.mark.parametrize("id", ["", ".", "..", "../x", "a/b", "/etc", "a\0b", "x" * 1025, "a b", "é"])
 def test_an_id_never_names_a_path(bundle: Bundle, runtime: OciRuntime, id: str) -> None:
-    from ringfence.runtime.interface import Launch, Monitoring
-
     with pytest.raises(InvalidInput):
         runtime.start(Launch(id, bundle.spec, str(bundle.path), monitoring=Monitoring()))
 

@@ -13,7 +13,8 @@ import pytest
 
 from ringfence.errors import Failed, RingfenceError
 from ringfence.runtime.native import OciRuntime
-from tests.bundles import Bundle
+from tests.bundles import Bundle, exec_in
+from tests.runtime.monitored import eventually
 
 
 def replace_by_link(bundle: Bundle, path: str, target: str | Path) -> None:
@@ -163,3 +164,18 @@ def test_an_image_without_the_usual_directories_gets_them_made(
         (bundle.rootfs / name).mkdir(exist_ok=True)
     vandal(bundle.rootfs)
     assert bundle.shell("echo $$").run(runtime).stdout == "1\n"
+
+
+def test_what_exec_writes_to_procfs_does_not_go_to_a_fake_one(
+    bundle: Bundle, runtime: OciRuntime, outside: Path
+) -> None:
+    """CVE-2025-52881: a container that may mount has put a fake over its /proc; exec writes to the real one."""
+    capabilities = bundle.spec["process"]["capabilities"]
+    for kind in ("bounding", "effective", "permitted"):
+        capabilities[kind] = [*capabilities.get(kind, []), "CAP_SYS_ADMIN"]
+    fake = "mount -t tmpfs fake /proc && mkdir /proc/self && echo unharmed >/proc/self/oom_score_adj"
+    bundle.mount("/volume", "bind", outside.parent, "rbind", "rw")
+    bundle.shell(f"{fake} && touch /volume/faked && exec sleep 100").start(runtime)
+    eventually((outside.parent / "faked").exists)
+    told = "cat /proc/self/oom_score_adj; mount -t proc proc /mnt && cat /mnt/self/oom_score_adj; umount /mnt"
+    assert exec_in(runtime, bundle, ["sh", "-c", told], oomScoreAdj=321).stdout == "unharmed\n321\n"

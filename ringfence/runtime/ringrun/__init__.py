@@ -60,9 +60,9 @@ VERBS = {
 }
 
 
-def main(words: Sequence[str]) -> int:
-    """Run one command line (without the program's name); returns its exit status."""
-    call = Call(DEFAULT_ROOT)
+def main(words: Sequence[str], *, fault: tuple[int, int] = (-1, 0)) -> int:
+    """Run one command line (without the program's name); returns its exit status. `fault` is that of `Launch`."""
+    call = Call(DEFAULT_ROOT, fault)
     try:
         try:
             return _act(call, words)

@@ -58,7 +58,7 @@ def _process(call: Call, base: dict[str, Any]) -> dict[str, Any]:
         "args": call.flags.operands[1:],
         "terminal": call.flags.on("tty"),
         "env": [*(base.get("env") or []), *call.flags.many("env")],
-        "user": {**(base.get("user") or {}), **_user(call.flags.text("user"))},
+        "user": {**(base.get("user") or {}), **(_user(call.flags.text("user")) if "user" in call.flags.given else {})},
     }
     process.setdefault("cwd", "/")
     for flag, field in (("cwd", "cwd"), ("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel")):
@@ -76,8 +76,6 @@ def _process(call: Call, base: dict[str, Any]) -> dict[str, Any]:
 
 
 def _user(text: str) -> dict[str, int]:
-    if not text:
-        return {}
     uid, colon, gid = text.partition(":")
     user = {"uid": _id("--user", uid)}
     return {**user, "gid": _id("--user", gid)} if colon else user

@@ -47,6 +47,7 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         cgroup_manager=call.cgroup_manager,
         keyring=not call.flags.on("no-new-keyring"),
         no_pivot=call.flags.on("no-pivot"),
+        fault=call.fault,
     )
     executed = create.create(
         call.root, wanted, wait=wait, preserve=preserve, parent="caller" if stays else "reaper"

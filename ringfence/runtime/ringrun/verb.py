@@ -21,10 +21,11 @@ MANY = 1 << 30
 class Call:
     """The words of one command line: the options before the verb, the verb, its own flags and operands."""
 
-    __slots__ = ("_default_root", "_log", "flags", "name", "options", "verb")
+    __slots__ = ("_default_root", "_log", "fault", "flags", "name", "options", "verb")
 
-    def __init__(self, default_root: str) -> None:
+    def __init__(self, default_root: str, fault: tuple[int, int] = (-1, 0)) -> None:
         self._default_root = default_root
+        self.fault = fault
         self._log = -1
         self.name = ""
         self.options = Arguments({})
