@@ -169,7 +169,9 @@ def test_limits_change_while_it_runs(engine: Engine) -> None:
 
 
 def test_a_container_is_explained(engine: Engine) -> None:
-    one = engine.run("host", ["sh", "-c", "rm /etc/passwd; sleep 60"], detach=True, name="one", memory="64m")
+    script = "rm /etc/passwd; echo removed; sleep 60"
+    one = engine.run("host", ["sh", "-c", script], detach=True, name="one", memory="64m")
+    next(iter(one.logs(follow=True)))
     engine.run("host", ["sleep", "60"], detach=True, name="two", network="container:one")
     found = engine.explain(one.id)
     shared = {row["kind"]: row["containers"] for row in found["namespaces"]}
