@@ -18,6 +18,7 @@ umoci umoci
 bwrap bubblewrap
 newuidmap uidmap
 mmdebstrap mmdebstrap
+catatonit catatonit
 busybox busybox-static
 docker-registry docker-registry
 openssl openssl
