@@ -102,7 +102,7 @@ enum operation {
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
     DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
-    WRITE_TO, NETDEVICES, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
+    WRITE_TO, NETDEVICES, CONNECT, CONNECTED, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
 };
 enum actor { RUNTIME, CONTAINER };
 enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
@@ -1144,10 +1144,14 @@ static void op_join(void) {
 }
 
 /* What is done in the host's namespaces and undone there by the caller, who answers "<errno> <what>", errno 0 if it is done. */
-static void op_netdevices(void) {
-    char message[800];
-    int n = snprintf(message, sizeof message, "Q%d", (int)child);
+static void ask_caller(char kind) {
+    char message[16];
+    int n = snprintf(message, sizeof message, "%c%d", kind, (int)child);
     if (send(control_fd, message, (size_t)n, MSG_NOSIGNAL) < 0) fail("ask the caller");
+}
+
+static void await_caller(void) {
+    char message[800];
     ssize_t got = recv(control_fd, message, sizeof message - 1, 0);
     if (got <= 0) fail_as(EPIPE, "ask the caller");
     message[got] = 0;
@@ -2126,7 +2130,9 @@ static void execute(enum operation code) {
     case SECCOMP: op_seccomp(); break;
     case RESOLVE: op_resolve(); break;
     case WAIT: op_wait(); break;
-    case NETDEVICES: op_netdevices(); break;
+    case NETDEVICES: ask_caller('Q'); await_caller(); break;
+    case CONNECT: ask_caller('N'); break;
+    case CONNECTED: await_caller(); break;
     case LOOPBACK: op_loopback(); break;
     case MONITOR: op_monitor(); break;
     case CLEANUP: cleanup_args = strings(NULL), cleanup_env = strings(NULL); break;

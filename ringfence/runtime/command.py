@@ -71,7 +71,7 @@ class CommandRuntime:
                 parent="reaper" if watched is None else "monitor",
                 fault=launch.fault,
             )
-            executed = execute(plan, encoded, directory)
+            executed = execute(plan, encoded, directory, connect=launch.connect)
         except BaseException as error:
             if isinstance(error, HelperDied) or not isinstance(error, Failed):
                 self._clear(launch.id, facts.cgroup)  # the helper has not been able to
@@ -189,6 +189,7 @@ class CommandRuntime:
             root=launch.root,
             volatile=launch.volatile,
             monitoring=launch.monitoring,
+            connect=launch.connect is not None,
         )
 
     def _compile(self, launch: Launch, facts: Facts) -> Plan:

@@ -64,6 +64,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_root.attach(plan, spec, facts, root_slot)
     compile_mounts.mount_all(plan, spec, facts, sources)
     compile_mounts.devices(plan, spec, process, sources, _window(facts))
+    compile_namespaces.connected(plan, facts)
     compile_namespaces.parameters(plan, spec)
     compile_hooks.create(plan, spec, facts)
     compile_root.pivot(plan, spec, process, facts)

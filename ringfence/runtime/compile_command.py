@@ -59,6 +59,9 @@ def compile_container(spec: dict[str, Any], facts: Facts, program: str, mount_po
     reason = f"{os.path.basename(program)} does the rest, as config.json says, up to the program"
     plan.runtime("COMMAND", facts.bundle, create, ENVIRONMENT, f"{facts.bundle}/pid", console[1], b"", reason=reason)
     plan.runtime("JOIN", host, _NEW_MOUNTS, "of the host", reason="the container has a copy of the private one")
+    if facts.connect:
+        plan.runtime("CONNECT", reason="the engine plugs links into the network namespace that was made")
+        plan.runtime("CONNECTED", reason="the program finds the links")
     start = [*begin, "start", id]
     plan.runtime(
         "COMMAND", facts.bundle, start, ENVIRONMENT, "", "", b"", reason=f"execute {' '.join(process['args'])}"

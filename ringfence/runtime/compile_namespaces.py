@@ -146,6 +146,14 @@ def devices(plan: Plan, facts: Facts) -> None:
     """linux.netDevices, into the network namespace that the container is in by now: see netdevices.py."""
     if facts.netdevices:
         plan.runtime("NETDEVICES", [one.name for one in facts.netdevices], reason="linux.netDevices")
+    if facts.connect:
+        plan.runtime("CONNECT", reason="the engine plugs links in, while the file systems are mounted here")
+
+
+def connected(plan: Plan, facts: Facts) -> None:
+    """Links are there before what may name them: sysctls, hooks, the program."""
+    if facts.connect:
+        plan.runtime("CONNECTED", reason="sysctls, hooks and the program find the links")
 
 
 def parameters(plan: Plan, spec: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from ringfence.runtime.facts import Facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ringfence.linux.cgroups import CgroupDriver
@@ -70,7 +70,7 @@ def create(
         )
         if facts.netdevices:
             mover = _mover(facts)
-        executed = _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover)
+        executed = _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover, launch.connect)
         if scope is not None:
             held, scope = scope, None
             held.release()
@@ -144,9 +144,12 @@ def _execute(
     preserve: Sequence[int],
     listener: Listener | None,
     mover: Mover | None,
+    connect: Callable[[int], None] | None,
 ) -> Executed:
     try:
-        return execute(plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover)
+        return execute(
+            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect
+        )
     except RingfenceError as error:
         if isinstance(error, HelperDied):
             _undo_cgroups(facts)
@@ -210,6 +213,7 @@ def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int)
         delegate=_delegated(driver),
         hide=_kernel_mounts() if launch.no_pivot else None,
         keyring=launch.keyring,
+        connect=launch.connect is not None,
         **rare(launch.spec, launch.spec.get("process") or {}, launch.id),
     )
 

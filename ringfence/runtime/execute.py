@@ -16,7 +16,7 @@ from ringfence.runtime import helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ringfence.runtime.listener import Listener
     from ringfence.runtime.netdevices import Mover
@@ -67,14 +67,17 @@ def execute(
     preserve: Sequence[int] = (),
     listener: Listener | None = None,
     mover: Mover | None = None,
+    connect: Callable[[int], None] | None = None,
 ) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
     `scratch` is any existing directory, for a helper that seals itself: an overlay needs two layers. `preserve` are
     descriptors for the process, from 3 on.
-    `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices.
+    `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices,
+    `connect` gets the container's pid to connect it with its networks; what it raises is what is raised here.
     """
     ours, theirs = sockets.pair()
+    connector = _Connector(connect)
     try:
         memory = os.memfd_create("plan", os.MFD_CLOEXEC)
         try:
@@ -83,7 +86,7 @@ def execute(
         finally:
             os.close(memory)
             theirs.close()
-        executed = _report(plan, ours, pid, listener, mover)
+        executed = _report(plan, ours, pid, listener, mover, connector)
         helper.keep(pid)
         return executed
     except _NobodyAnswers as error:
@@ -91,6 +94,8 @@ def execute(
         raise error.reason from None
     except RingfenceError:
         ours.close()
+        if connector.failure is not None:
+            raise connector.failure from None
         raise
     except BaseException:  # interrupted: what is being made must not live on without anybody who knows of it
         _abandon(ours)
@@ -137,8 +142,41 @@ def _reap() -> None:
         _monitors.discard(pid)  # another thread may have been as quick
 
 
+class _Connector:
+    """Connects the container when the helper asks for it; it answers in any case, as the helper waits for that."""
+
+    __slots__ = ("_connect", "failure")
+
+    def __init__(self, connect: Callable[[int], None] | None) -> None:
+        self._connect = connect
+        self.failure: RingfenceError | None = None
+
+    def answer(self, control: sockets.Socket, pid: int) -> None:
+        reply = f"{errno.ECANCELED} connect the networks"
+        try:
+            if self._connect is not None:
+                self._connect(pid)
+            reply = "0 "
+        except RingfenceError as error:
+            self.failure = error
+        finally:
+            _reply(control, reply)
+
+
+def _reply(control: sockets.Socket, words: str) -> None:
+    try:
+        control.send(words.encode(), sockets.MSG_NOSIGNAL)
+    except BrokenPipeError:
+        return  # the helper was killed: whoever reads its report finds that out
+
+
 def _report(
-    plan: Plan, control: sockets.Socket, helper_pid: int, listener: Listener | None, mover: Mover | None
+    plan: Plan,
+    control: sockets.Socket,
+    helper_pid: int,
+    listener: Listener | None,
+    mover: Mover | None,
+    connector: _Connector,
 ) -> Executed:
     terminal = -1
     while True:
@@ -149,6 +187,8 @@ def _report(
         elif kind == b"Q" and mover is not None:
             code, words = mover.move(int(message[1:]))
             control.send(f"{code} {words}".encode())
+        elif kind == b"N":
+            connector.answer(control, int(message[1:]))
         elif kind == b"L" and listener is not None:
             pid, number = message[1:].split()
             try:

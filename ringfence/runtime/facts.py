@@ -23,12 +23,13 @@ class Facts:
     of what is to be joined, and `subgroups`, controller → path of an existing cgroup below the container's ("" is every
     controller). `found_cgroup`: the cgroup was there before, made by somebody else. `delegate`: the files that belong
     to a cgroup's owner (cgroups(7)). `hide`: to change the root without pivot_root, the host's mount points that must
-    go; None: with pivot_root. For the others see rare_facts.py.
+    go; None: with pivot_root. `connect`: the caller connects networks. For the others see rare_facts.py.
     """
 
     __slots__ = (
         "bundle",
         "cgroup",
+        "connect",
         "delegate",
         "driver",
         "found_cgroup",
@@ -78,6 +79,7 @@ class Facts:
         labels: Mapping[str, str] | None = None,
         resctrl: Resctrl | None = None,
         netdevices: Sequence[NetDevice] = (),
+        connect: bool = False,
     ) -> None:
         self.id = id
         self.bundle = bundle
@@ -102,3 +104,4 @@ class Facts:
         self.labels = labels or {}
         self.resctrl = resctrl
         self.netdevices = netdevices
+        self.connect = connect

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol
 
     from ringfence.linux import sockets
@@ -85,12 +85,14 @@ class Launch:
     program alone, and not for what is executed beside it later. Without `keyring` it stays in our session keyring.
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
     (operation number, errno) makes that operation fail, (number, -signal) kills the executor there. `text` is the spec
-    as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name.
+    as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name. `connect` is
+    called with the pid of a process in the container's network namespace, to connect that with networks before hooks
+    and the program run; a RingfenceError that it raises ends the start.
     """
 
     __slots__ = (
-        *("bundle", "cgroup_manager", "environment", "fault", "id", "keyring", "monitoring", "no_pivot", "root"),
-        *("spec", "text", "volatile"),
+        *("bundle", "cgroup_manager", "connect", "environment", "fault", "id", "keyring", "monitoring"),
+        *("no_pivot", "root", "spec", "text", "volatile"),
     )
 
     def __init__(
@@ -108,6 +110,7 @@ class Launch:
         cgroup_manager: str = "",
         fault: tuple[int, int] = (-1, 0),
         text: str = "",
+        connect: Callable[[int], None] | None = None,
     ) -> None:
         self.id = id
         self.spec = spec
@@ -121,6 +124,7 @@ class Launch:
         self.cgroup_manager = cgroup_manager
         self.fault = fault
         self.text = text
+        self.connect = connect
 
 
 class Started:

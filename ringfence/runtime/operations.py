@@ -72,6 +72,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("LOOPBACK", "", "bring the loopback interface up"),
     ("WRITE_TO", "i:slot b:value", "write {value} to {slot}"),
     ("NETDEVICES", "l:names", "have the network devices {names} moved into the container's network namespace"),
+    ("CONNECT", "", "begin to connect the container with its networks"),
+    ("CONNECTED", "", "wait until the container is connected with its networks"),
     (
         "MONITOR",
         "s:driver s:log i:max_size i:max_file s:attach_socket s:exit_file l:exit_command s:event_file s:event "
