@@ -11,6 +11,7 @@ from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
 from ringfence.engine.session import Session
 from ringfence.errors import CannotExecute, Conflict, Failed, RingfenceError
+from ringfence.linux import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,10 +127,7 @@ def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError) -> N
 
 
 def _write_pidfile(path: str, pid: int) -> None:
-    temporary = f"{path}.new"
     try:
-        with open(temporary, "w") as file:
-            file.write(str(pid))
-        os.rename(temporary, path)
+        processes.write_pid_file(path, pid)
     except OSError as error:
         raise Failed(f"--pidfile: cannot write {path}: {error.strerror}", errno=error.errno or 0) from error

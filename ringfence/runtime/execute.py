@@ -180,7 +180,10 @@ def _report(
 ) -> Executed:
     terminal = -1
     while True:
-        message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
+        try:
+            message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
+        except ConnectionResetError:  # it had not read our last answer yet
+            message = b""
         kind = message[:1]
         if kind == b"M":
             terminal = descriptors[0]

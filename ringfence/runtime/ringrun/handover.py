@@ -6,7 +6,7 @@ import os
 
 from ringfence.commandline import Flag
 from ringfence.errors import InvalidInput
-from ringfence.linux import sockets
+from ringfence.linux import processes, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def give(call: Call, executed: Executed) -> None:
     if call.flags.text("pidfd-socket"):
         _send(call.flags.text("pidfd-socket"), b"pidfd", os.pidfd_open(executed.pid))
     if call.flags.text("pid-file"):
-        _write_pid_file(call.flags.text("pid-file"), executed.pid)
+        processes.write_pid_file(call.flags.text("pid-file"), executed.pid)
 
 
 def _send(path: str, message: bytes, descriptor: int) -> None:
@@ -77,10 +77,3 @@ def _send(path: str, message: bytes, descriptor: int) -> None:
             raise
         finally:
             os.close(descriptor)
-
-
-def _write_pid_file(path: str, pid: int) -> None:
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w") as file:
-        file.write(str(pid))
-    os.rename(temporary, path)
