@@ -773,7 +773,8 @@ static int receive_descriptor(int socket, char *data, size_t size, int *fd) {
     struct iovec io = { data, size };
     struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     ssize_t n;
-    do n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC); while (n < 0 && errno == EINTR);
+    /* An end that closes with messages unread tells the other of it before the messages that it has sent itself. */
+    do n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC); while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
     if (c && c->cmsg_type == SCM_RIGHTS && fd) memcpy(fd, CMSG_DATA(c), sizeof *fd);
     return (int)n;

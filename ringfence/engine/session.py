@@ -47,10 +47,7 @@ class Session:
 
         `X` is kept in `exit_record` too; without `wait` BlockingIOError says that there is none yet.
         """
-        try:
-            message = self.socket.recv(CHUNK + 1, 0 if wait else sockets.MSG_DONTWAIT)
-        except ConnectionResetError:
-            message = b""
+        message = self.socket.receive(CHUNK + 1, 0 if wait else sockets.MSG_DONTWAIT)
         kind, payload = message[:1].decode("latin-1"), message[1:]
         if kind == "X":
             self.exit_record = json.loads(payload)

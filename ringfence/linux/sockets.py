@@ -54,6 +54,17 @@ class Socket(_Socket):
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    def receive(self, size: int, flags: int = 0) -> bytes:
+        """The next message of a Unix socket, b"" at the end.
+
+        An end that is closed with messages unread makes the other's next recv(2) fail with ECONNRESET, once, and before
+        the messages that it has sent itself.
+        """
+        try:
+            return self.recv(size, flags)
+        except ConnectionResetError:
+            return self.recv(size, flags)
+
 
 def pair(type: int = SOCK_SEQPACKET) -> tuple[Socket, Socket]:
     """Two Unix sockets connected with each other."""
@@ -68,7 +79,11 @@ def send_descriptors(socket: Socket, message: bytes, descriptors: Sequence[int])
 
 def receive_descriptors(socket: Socket, size: int, most: int) -> tuple[bytes, list[int]]:
     """A message of up to `size` bytes and up to `most` open files that come with it."""
-    message, ancillary, _flags, _address = socket.recvmsg(size, CMSG_LEN(most * _DESCRIPTOR.size))
+    room = CMSG_LEN(most * _DESCRIPTOR.size)
+    try:
+        message, ancillary, _flags, _address = socket.recvmsg(size, room)
+    except ConnectionResetError:  # as in Socket.receive
+        message, ancillary, _flags, _address = socket.recvmsg(size, room)
     descriptors: list[int] = []
     for level, type, data in ancillary:
         if level == SOL_SOCKET and type == SCM_RIGHTS:

@@ -105,7 +105,7 @@ def execute(
 def _abandon(control: sockets.Socket) -> None:
     """Let the helper come to its report, end what it has started, and wait until it has told of that end, too."""
     with control:
-        while message := control.recv(MESSAGE):
+        while message := control.receive(MESSAGE):
             if message[:1] == b"P":
                 os.kill(json.loads(message[1:])["pid"], signals.SIGKILL)
 
@@ -180,10 +180,7 @@ def _report(
 ) -> Executed:
     terminal = -1
     while True:
-        try:
-            message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
-        except ConnectionResetError:  # it had not read our last answer yet
-            message = b""
+        message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
         kind = message[:1]
         if kind == b"M":
             terminal = descriptors[0]

@@ -50,10 +50,7 @@ def _hear(knock: sockets.Socket, record: State, agent: Listener | None) -> None:
     """Until the program is executed, which closes the connection, or an error is told."""
     executing = False
     while True:
-        try:
-            answer = knock.recv(MESSAGE)
-        except ConnectionResetError:
-            answer = b""
+        answer = knock.receive(MESSAGE)
         if not answer and not executing:
             raise Conflict(f"cannot start container {record.id}: it has been started by another")
         if not answer:
