@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from ringfence.linux import rtnetlink
+from ringfence.linux import rtaddress, rtroute
 from ringfence.linux.netlink import Flag, pack_attribute, parse_attributes
 from ringfence.linux.rtnetlink import RouteConnection
 
@@ -36,11 +36,11 @@ class NetDevice:
         self._link = here.link(name)
         self._addresses = [
             one
-            for one in here.dump(rtnetlink.GETADDR, bytes(_ADDRESS_HEAD.size))
+            for one in here.dump(rtaddress.GETADDR, bytes(_ADDRESS_HEAD.size))
             if _index(one) == self._link.index and _permanent(one)
         ]
         self._routes = [
-            one for one in here.dump(rtnetlink.GETROUTE, bytes(_ROUTE_HEAD.size)) if _leads_to(one, self._link.index)
+            one for one in here.dump(rtroute.GETROUTE, bytes(_ROUTE_HEAD.size)) if _leads_to(one, self._link.index)
         ]
 
     def move(self, here: RouteConnection, namespace: int) -> None:
@@ -85,7 +85,7 @@ def _flags(address: Message) -> int:
 
 def _permanent(address: Message) -> bool:
     """Not given for a time only, as by IPv6 autoconfiguration."""
-    return bool(_flags(address) & rtnetlink.PERMANENT)
+    return bool(_flags(address) & rtaddress.PERMANENT)
 
 
 def _give(network: RouteConnection, index: int, address: Message) -> None:
@@ -94,7 +94,7 @@ def _give(network: RouteConnection, index: int, address: Message) -> None:
     kept = b"".join(pack_attribute(type, values[type]) for type in (_ADDRESS, _LOCAL, _BROADCAST) if type in values)
     kept += pack_attribute(_FLAGS, _flags(address) & _LASTING | _NO_DETECTION)
     head = _ADDRESS_HEAD.pack(family, prefix, 0, scope, index)
-    network.request(rtnetlink.NEWADDR, Flag.CREATE | Flag.REPLACE, head + kept)
+    network.request(rtaddress.NEWADDR, Flag.CREATE | Flag.REPLACE, head + kept)
 
 
 def _leads_to(route: Message, link: int) -> bool:
@@ -108,4 +108,4 @@ def _lead(network: RouteConnection, index: int, route: Message) -> None:
     values = dict(parse_attributes(route.payload[_ROUTE_HEAD.size :])) | {_OIF: index.to_bytes(4, "little")}
     kept = b"".join(pack_attribute(type, value) for type, value in values.items() if type != _CACHEINFO)
     head = route.payload[: _ROUTE_HEAD.size - 4] + bytes(4)  # the flags are the kernel's to say
-    network.request(rtnetlink.NEWROUTE, Flag.CREATE | Flag.REPLACE, head + kept)
+    network.request(rtroute.NEWROUTE, Flag.CREATE | Flag.REPLACE, head + kept)

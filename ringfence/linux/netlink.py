@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 
 from ringfence.linux import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -131,6 +132,15 @@ def parse_attributes(data: bytes) -> list[tuple[int, bytes]]:
     return attributes
 
 
+def attribute_number(values: dict[int, bytes], type: int) -> int:
+    """An unsigned number of whatever size, 0 if it is not there."""
+    return int.from_bytes(values.get(type, b""), sys.byteorder)
+
+
+def attribute_text(value: bytes) -> str:
+    return os.fsdecode(value.rstrip(b"\0"))
+
+
 class Connection:
     """A netlink socket of one family. It belongs to the network namespace in which it was made, for ever."""
 
@@ -164,14 +174,40 @@ class Connection:
         self._socket.sendto(pack_message(request), (0, 0))
         answers: list[Message] = []
         while True:
-            for message in self._receive():
-                if message.type == Control.ERROR:
-                    _raise_error(message)
-                    return answers
-                if message.type == Control.DONE:
-                    _raise_error(message)
+            for message in self._receive(self._sequence):
+                if message.type in (Control.ERROR, Control.DONE):
+                    error = _error(message)
+                    if error:
+                        raise error
                     return answers
                 answers.append(message)
+
+    def send(self, request: Message) -> list[Message]:
+        """The answers to a request that is there as a value; a dump as `dump` does it."""
+        if request.flags & Flag.DUMP == Flag.DUMP and not request.flags & Flag.CREATE:
+            return self.dump(request.type, request.payload)
+        return self.request(request.type, request.flags, request.payload)
+
+    def request_all(self, requests: Sequence[Message]) -> list[OSError | None]:
+        """Send several requests at once that have no answer but their acknowledgement, and tell what became of each.
+
+        The kernel carries out one after the other in their order, also those after one that failed.
+        """
+        if not requests:
+            return []
+        first = self._sequence + 1
+        self._sequence += len(requests)
+        numbered = [
+            Message(one.type, one.flags | Flag.REQUEST | Flag.ACK, one.payload, first + place)
+            for place, one in enumerate(requests)
+        ]
+        self._socket.sendto(b"".join(map(pack_message, numbered)), (0, 0))
+        results: dict[int, OSError | None] = {}
+        while len(results) < len(requests):
+            for message in self._receive(first):
+                if message.type == Control.ERROR:
+                    results[message.sequence] = _error(message)
+        return [results[one.sequence] for one in numbered]
 
     def dump(self, type: int, payload: bytes) -> list[Message]:
         """All objects of a kind; asked again if one of them changed while the kernel listed them."""
@@ -180,22 +216,22 @@ class Connection:
             if not any(answer.flags & Flag.DUMP_INTR for answer in answers):
                 return answers
 
-    def _receive(self) -> list[Message]:
-        """The messages of one datagram that answer the request at hand."""
+    def _receive(self, first: int) -> list[Message]:
+        """The messages of one datagram that answer the requests at hand, whose sequence numbers begin with `first`."""
         size = self._socket.recv_into(bytearray(1), 0, sockets.MSG_PEEK | sockets.MSG_TRUNC)
         data, (port, _groups) = self._socket.recvfrom(size)
         if port != 0:  # only the kernel has port 0; any process may send us something
             return []
-        return [message for message in parse_messages(data) if message.sequence == self._sequence]
+        return [message for message in parse_messages(data) if first <= message.sequence <= self._sequence]
 
 
-def _raise_error(message: Message) -> None:
-    """Raise what an ERROR or DONE message reports; an errno of 0 is an acknowledgement."""
+def _error(message: Message) -> OSError | None:
+    """What an ERROR or DONE message reports; an errno of 0 is an acknowledgement."""
     if len(message.payload) < _ERROR.size:
         raise _bad(f"an acknowledgement of {len(message.payload)} bytes")
     number = -_ERROR.unpack_from(message.payload)[0]
     if number <= 0:
-        return
+        return None
     error = OSError(number, os.strerror(number))
     if message.flags & Flag.ACK_TLVS:
         # With CAP_ACK, an error is followed by the head of the request only; DONE has none.
@@ -203,7 +239,7 @@ def _raise_error(message: Message) -> None:
         for type, value in parse_attributes(message.payload[start:]):
             if type == _EXTENDED_MESSAGE:
                 error.add_note(value.rstrip(b"\0").decode(errors="replace"))
-    raise error
+    return error
 
 
 def _aligned(length: int) -> int:

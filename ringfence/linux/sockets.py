@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 from _socket import (
     AF_INET,
     AF_INET6,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_PEEK", "MSG_TRUNC",
     "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_RAW", "SOCK_SEQPACKET", "SOCK_STREAM", "Socket", "inet_ntop", "inet_pton",
-    "pair", "receive_descriptors", "send_descriptors",
+    "pack_address", "pair", "receive_descriptors", "send_descriptors",
 ]  # fmt: skip
 
 _DESCRIPTOR = Struct("i")
@@ -64,6 +65,15 @@ class Socket(_Socket):
             return self.recv(size, flags)
         except ConnectionResetError:
             return self.recv(size, flags)
+
+
+def pack_address(address: str) -> tuple[int, bytes]:
+    """The family of an IP address and its 4 or 16 bytes. OSError EINVAL."""
+    family = AF_INET6 if ":" in address else AF_INET
+    try:
+        return family, inet_pton(family, address)
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        raise OSError(errno.EINVAL, "not an IP address", address) from None
 
 
 def pair(type: int = SOCK_SEQPACKET) -> tuple[Socket, Socket]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.linux import namespaces, rtnetlink
+from ringfence.linux import namespaces, rtaddress, rtlink, rtnetlink, rtroute
 from ringfence.linux.namespaces import Clone
 from ringfence.linux.netlink import Message
 from ringfence.linux.rtnetlink import RouteConnection
@@ -97,8 +97,8 @@ def test_what_pyroute2_makes_we_see() -> None:
         assert (link.index, link.kind, link.up, link.mac) == (index, "veth", True, "02:00:00:00:00:05")
         addresses = {found.address: found for found in network.addresses(index)}
         assert (addresses["10.1.2.3"].prefix, addresses["10.1.2.3"].scope) == (16, 0)
-        assert addresses["10.1.2.3"].flags & rtnetlink.PERMANENT
-        assert not addresses["10.9.9.9"].flags & rtnetlink.PERMANENT
+        assert addresses["10.1.2.3"].flags & rtaddress.PERMANENT
+        assert not addresses["10.9.9.9"].flags & rtaddress.PERMANENT
         [route] = [route for route in network.routes() if route.destination == "172.16.0.0"]
         assert (route.prefix, route.gateway, route.link, route.priority) == (12, "10.1.0.1", index, 7)
         [elsewhere] = network.routes(table=1000)
@@ -149,6 +149,122 @@ def until_unshared(pid: int) -> None:
         pass
 
 
+def test_several_requests_at_once_are_done_in_their_order_whatever_becomes_of_each() -> None:
+    def work(network: RouteConnection) -> None:
+        outcome = network.request_all(
+            [
+                rtlink.new("br0", "bridge", mac="02:00:00:00:00:07", up=True, data=rtlink.bridge()),
+                rtlink.new("br0", "bridge"),
+                rtlink.new("a", "veth", index=77, mac="02:00:00:00:00:08",
+                           data=rtlink.veth("b", mac="02:00:00:00:00:09")),
+                rtaddress.new(77, "10.0.0.1", 24),
+                rtaddress.new(77, "10.0.0.1", 24, keep=True),
+                rtlink.change("a", up=True, alias="of a test"),
+                rtlink.change("b", up=True),
+            ]
+        )  # fmt: skip
+        assert [error and error.errno for error in outcome] == [None, errno.EEXIST, *[None] * 5]
+        links = {link.name: link for link in network.links()}
+        assert (links["br0"].up, links["br0"].mac) == (True, "02:00:00:00:00:07")
+        assert (links["a"].index, links["a"].mac, links["a"].alias) == (77, "02:00:00:00:00:08", "of a test")
+        assert (links["b"].mac, links["b"].peer, links["a"].peer) == ("02:00:00:00:00:09", 77, links["b"].index)
+        assert [one.address for one in network.addresses(77) if one.scope == 0] == ["10.0.0.1"]
+        assert network.request_all([]) == []
+
+    in_network(work)
+
+
+def test_a_port_of_a_bridge_sends_back_is_isolated_and_makes_no_address_by_itself() -> None:
+    def work(network: RouteConnection) -> None:
+        network.new_link("br0", "bridge")
+        bridge = network.link("br0").index
+        made = network.request_all(
+            [
+                rtlink.new("a", "veth", master=bridge, data=rtlink.veth("b")),
+                rtlink.port("a", hairpin=True, isolated=True),
+                rtlink.without_link_local("a"),
+                rtlink.change("a", up=True),
+            ]
+        )
+        assert made == [None] * 4
+        with oracle() as ip:
+            [seen] = ip.get_links(ifname="a")
+            assert seen.get(("linkinfo", "slave_data", "mode")) == 1
+            flags = dict(seen.get(("linkinfo", "slave_data"))["attrs"])
+            assert flags["IFLA_BRPORT_ISOLATED"] == 1
+        assert [one.address for one in network.addresses(network.link("a").index)] == []
+
+    in_network(work)
+
+
+def test_what_passes_a_link_is_counted() -> None:
+    def work(network: RouteConnection) -> None:
+        network.set_up(1)
+        before = network.link("lo").statistics
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(5):
+                sender.sendto(bytes(100), ("127.0.0.1", 9))
+        after = network.link("lo").statistics
+        # Each is answered by an ICMP error, the number of which the kernel limits.
+        assert 5 <= after.tx_packets - before.tx_packets <= 10
+        assert after.rx_bytes - before.rx_bytes >= 5 * 128
+        assert (after.rx_errors, after.tx_errors, after.tx_dropped) == (0, 0, 0)
+        with oracle() as ip:
+            [lo] = ip.get_links(1)
+            theirs = lo.get("stats64")
+        for name in rtlink.Statistics.__slots__:
+            assert getattr(after, name) == theirs[name], name
+
+    in_network(work)
+
+
+def test_a_macvlan_is_made_in_another_namespace_with_its_parent_here() -> None:
+    def work(network: RouteConnection) -> None:
+        with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as other:
+            try:
+                until_unshared(other.pid)
+                network.new_veth("parent", "far")
+                with namespaces.open(other.pid, "network") as there:
+                    parent = network.link("parent").index
+                    network.send(
+                        rtlink.new("eth0", "macvlan", parent=parent, namespace=there, mac="02:00:00:00:00:0a",
+                                   mtu=1300, data=rtlink.macvlan("bridge"))
+                    )  # fmt: skip
+                    with RouteConnection(there) as inside:
+                        made = inside.link("eth0")
+                assert (made.kind, made.peer, made.mac, made.mtu) == ("macvlan", parent, "02:00:00:00:00:0a", 1300)
+                assert made.macvlan_mode == rtlink.MACVLAN_MODES["bridge"]
+            finally:
+                other.kill()
+
+    in_network(work)
+
+
+def test_a_link_is_renamed_and_routes_have_metrics_and_types() -> None:
+    def work(network: RouteConnection) -> None:
+        network.new_veth("a", "b")
+        network.send(rtlink.change(network.link("a").index, name="eth7"))
+        eth7 = network.link("eth7").index
+        network.new_address(eth7, "10.5.0.1", 32)
+        for name in ("eth7", "b"):
+            network.set_up(network.link(name).index)
+        made = network.request_all(
+            [
+                rtroute.new("0.0.0.0", 0, gateway="10.78.0.1", link=eth7, onlink=True, metric=50),
+                rtroute.new("::", 0, gateway="fe80::1", link=eth7, metric=60),
+                rtroute.new("192.0.2.0", 24, type="unreachable"),
+                rtroute.new("192.0.2.0", 24, type="unreachable", keep=True),
+            ]
+        )
+        assert made == [None] * 4
+        seen = {(route.destination, route.family): route for route in network.routes()}
+        assert (seen["", socket.AF_INET].gateway, seen["", socket.AF_INET].priority) == ("10.78.0.1", 50)
+        assert (seen["", socket.AF_INET6].gateway, seen["", socket.AF_INET6].priority) == ("fe80::1", 60)
+        assert seen["192.0.2.0", socket.AF_INET].type == rtroute.TYPES["unreachable"]
+
+    in_network(work)
+
+
 def test_errors_are_the_kernels() -> None:
     def work(network: RouteConnection) -> None:
         network.new_link("br0", "bridge")
@@ -186,10 +302,12 @@ def test_a_thousand_addresses_are_listed_whole() -> None:
 def test_any_payload_is_an_object_or_refused(payload: bytes) -> None:
     # Invariant: a Link, Address or Route, or OSError EBADMSG.
     heads = (struct.pack("=BxHiII", 0, 1, 1, 0, 0), struct.pack("=BBBBi", 2, 8, 0, 0, 1), struct.pack("=8BI", *[2] * 9))
-    kinds: tuple[Any, ...] = (rtnetlink.Link, rtnetlink.Address, rtnetlink.Route)
+    kinds: tuple[Any, ...] = (rtlink.Link, rtaddress.Address, rtroute.Route)
     for kind, head in zip(kinds, heads, strict=True):
         for candidate in (payload, head + payload):
             try:
-                rtnetlink.objects(kind, [Message(0, 0, candidate)])
+                [read] = rtnetlink.objects(kind, [Message(0, 0, candidate)])
+                if kind is rtlink.Link:
+                    _ = read.statistics, read.vlan, read.macvlan_mode, read.ipvlan_mode, read.up
             except OSError as error:
                 assert error.errno == errno.EBADMSG

@@ -195,9 +195,7 @@ class CgroupDriver:
         """Whether somebody else removes this directory of a container's cgroup at its end."""
         return False
 
-    def hold(
-        self, cgroup: str, resources: Mapping[str, Any], annotations: Mapping[str, str], id: str
-    ) -> Scope | None:
+    def hold(self, cgroup: str, resources: Mapping[str, Any], annotations: Mapping[str, str], id: str) -> Scope | None:
         """Have a new cgroup made by whoever manages it; it lives until `release`, and then as long as its processes."""
         return None
 

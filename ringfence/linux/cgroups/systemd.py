@@ -203,8 +203,6 @@ class Scope:
 def _set(unit: str, properties: Mapping[str, Variant]) -> None:
     connection = connect()
     try:
-        connection.call(
-            _NAME, _PATH, _MANAGER, "SetUnitProperties", "sba(sv)", unit, True, list(properties.items())
-        )
+        connection.call(_NAME, _PATH, _MANAGER, "SetUnitProperties", "sba(sv)", unit, True, list(properties.items()))
     finally:
         connection.close()
