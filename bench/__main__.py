@@ -66,10 +66,9 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
     ours, others = ringfence(data / "ringfence", state / "ringfence"), peers(data, state)
     low_level = runtimes(material, state)
     print("loading images", flush=True)
-    loaders: list[ImageHost] = [library, *others]
-    for loader in loaders:
-        for archive in material.archives.values():
-            loader.load(archive)
+    for archive in material.archives.values():
+        library.load(archive)
+    others = [engine for engine in others if engine.try_load(material.archives.values())]
     try:
         return [
             *measure_starts(scale, material, library, low_level, [ours, *others]),
@@ -88,10 +87,10 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
 def measure_images(scale: Scale, data: Path, state: Path) -> list[Promise]:
     """What is done with images: none is started, but by the builds."""
     material = Material(data / "material", 4 * MIB)
-    builders = [ringfence(data / "ringfence", state / "ringfence"), *peers(data, state)]
-    builders = [builder for builder in builders if builder.name != "docker"]
-    for builder in builders:
-        builder.load(material.archives[SMALL])
+    ours = ringfence(data / "ringfence", state / "ringfence")
+    ours.load(material.archives[SMALL])
+    others = [peer for peer in peers(data, state) if peer.name != "docker"]
+    builders = [ours, *(peer for peer in others if peer.try_load([material.archives[SMALL]]))]
     return [*measure_layers(scale, data, state), *measure_builds(scale, data, builders)]
 
 

@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.material import PAUSE, SMALL, Material
@@ -38,6 +38,14 @@ class Host:
     def remove(self, containers: Sequence[str]) -> None:
         raise NotImplementedError
 
+    def try_start(self) -> str | None:
+        """`start`, or None once it is told why this one is left out: a peer may be here and refuse."""
+        try:
+            return self.start()
+        except Failure as failure:
+            print(f"  {self.name} is left out: {failure}", flush=True)
+            return None
+
     def dismiss(self, containers: Sequence[str]) -> None:
         """Remove what may be there or half there, and only tell of what fails."""
         for container in containers:
@@ -54,6 +62,16 @@ class ImageHost(Host):
 
     def load(self, archive: Path) -> None:
         raise NotImplementedError
+
+    def try_load(self, archives: Iterable[Path]) -> bool:
+        """Whether all are loaded; if not, it is told why this one is left out."""
+        try:
+            for archive in archives:
+                self.load(archive)
+        except Failure as failure:
+            print(f"  {self.name} is left out: {failure}", flush=True)
+            return False
+        return True
 
     def run(self, image: str) -> None:
         """Start to exit, and remove."""

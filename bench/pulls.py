@@ -66,7 +66,7 @@ def pulls(layers: Layers, data: Path, state: Path, rounds: int) -> list[Pulls]:
         alive = _pullers(name, state)
         samples: dict[str, list[tuple[float, float, float]]] = {puller.name: [] for puller in alive}
         for number in range(-1, rounds):
-            first = number % len(alive)
+            first = number % max(1, len(alive))
             for puller in alive[first:] + alive[:first]:
                 store = place / str(next(places))
                 store.mkdir()

@@ -32,8 +32,12 @@ def starts(
 
 def execs(hosts: Sequence[Host], rounds: int) -> list[Timing]:
     """A program in a running container."""
-    running = [(host, host.start()) for host in hosts]
+    running: list[tuple[Host, str]] = []
     try:
+        for host in hosts:
+            container = host.try_start()
+            if container is not None:
+                running.append((host, container))
         candidates = [
             Candidate(f"{host.name} exec", partial(host.exec, container), every=SLOW.get(host.name, 1))
             for host, container in running

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.linux.cgroups.lending import Loan
     from ringfence.linux.cgroups.systemd import Scope
     from ringfence.runtime.execute import Executed
     from ringfence.runtime.interface import Launch
@@ -51,13 +52,14 @@ def create(
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
-    plan = mover = scope = None
+    plan = mover = scope = loan = None
     try:
         if launch.environment and spec.get("process"):
             process = spec["process"]
             spec = {**spec, "process": {**process, "env": [*(process.get("env") or []), *launch.environment]}}
         facts = _facts(root, directory, launch, wait, len(preserve))
         require_unused(facts)
+        loan = _lend(launch, facts)
         scope = _hold(launch, facts)
         plan = compile_container(spec, facts)
         state.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
@@ -74,12 +76,16 @@ def create(
         if scope is not None:
             held, scope = scope, None
             held.release()
+        if loan is not None:
+            loan.end()
         return executed
     except BaseException as error:
         if scope is not None:
             scope.abandon()
         if mover is not None:
             mover.take_back()
+        if loan is not None:
+            loan.cancel()
         if plan is not None and (spec.get("hooks") or {}).get("poststop"):
             _poststop(plan, root, launch.id, error)
         state.remove(directory)
@@ -95,6 +101,12 @@ def _hold(launch: Launch, facts: Facts) -> Scope | None:
         return None
     resources = dict((launch.spec.get("linux") or {}).get("resources") or {})
     return facts.driver.hold(facts.cgroup, resources, launch.spec.get("annotations") or {}, launch.id)
+
+
+def _lend(launch: Launch, facts: Facts) -> Loan | None:
+    if facts.driver is None or not facts.cgroup:
+        return None
+    return facts.driver.lend(facts.cgroup, (launch.spec.get("linux") or {}).get("resources") or {})
 
 
 def _mover(facts: Facts) -> Mover:

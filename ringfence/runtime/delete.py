@@ -40,6 +40,8 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
             pass  # the monitor, slower than we waited for, has just removed it
         if not record.document.get("found_cgroup"):
             driver.remove(record.cgroup)
+    if record.cgroup:
+        driver.give_back(record.cgroup)
     for directory in record.document.get("resctrl") or []:
         try:
             os.rmdir(directory)

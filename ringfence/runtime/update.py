@@ -24,8 +24,17 @@ def update(record: State, driver: CgroupDriver, resources: dict[str, Any]) -> No
     record.require("update")
     if not record.cgroup:
         raise Unsupported(f"container {record.id} has no limits to change: it has no cgroup", hint=DELEGATION)
-    settings = driver.settings(record.cgroup, resources)
-    driver.tell(record.cgroup, settings)
+    loan = driver.lend(record.cgroup, resources)
+    try:
+        _apply(driver, record.cgroup, resources)
+    finally:
+        if loan is not None:
+            loan.end()
+
+
+def _apply(driver: CgroupDriver, cgroup: str, resources: dict[str, Any]) -> None:
+    settings = driver.settings(cgroup, resources)
+    driver.tell(cgroup, settings)
     for setting in settings:
         try:
             _write(setting.path, setting.value)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.linux.cgroups.layout import Hierarchy, Layout
+    from ringfence.linux.cgroups.lending import Loan
     from ringfence.linux.cgroups.systemd import Scope
 
     Compute = Callable[[Group, Fields], list[Setting]]
@@ -201,6 +202,33 @@ class CgroupDriver:
 
     def tell(self, cgroup: str, settings: list[Setting]) -> None:
         """Let whoever manages the cgroup know of new settings before they are written."""
+
+    # On a hybrid machine: v2 controllers that were off before ---------------------------------------------------------
+
+    def lend(self, cgroup: str, resources: Mapping[str, Any]) -> Loan | None:
+        """To be taken before `settings` of these resources and ended once they are written; None: they need nothing."""
+        tree = self._layout.unified
+        if self.kind != "hybrid" or tree is None or not tree.controllers:
+            return None
+        from ringfence.linux.cgroups.rootless import needed
+
+        wanted = set[str]().union(*[needed(part, value) for part, value in resources.items() if value])
+        if wanted.isdisjoint(tree.controllers):
+            return None
+        from ringfence.linux.cgroups.lending import Loan
+
+        return Loan(self._places.levels(tree, cgroup), wanted.intersection(tree.controllers))
+
+    def give_back(self, cgroup: str) -> None:
+        """After its removal, or a failure to make it: switch off what has been lent above it and nobody uses."""
+        tree = self._layout.unified
+        if self.kind != "hybrid" or tree is None or not tree.controllers:
+            return
+        levels = self._places.levels(tree, cgroup)[:-1]
+        if any(level.lent() for level in levels):
+            from ringfence.linux.cgroups import lending
+
+            lending.give_back(levels)
 
     # What a live cgroup tells and does --------------------------------------------------------------------------------
 

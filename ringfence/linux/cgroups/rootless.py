@@ -55,7 +55,7 @@ def _systemd(machine: Layout) -> CgroupDriver:
 def unenforceable(resources: Mapping[str, Any], usable: CgroupDriver) -> list[str]:
     """The parts of linux.resources that cannot be applied; device rules are none, for no device can be made either."""
     working = usable.controllers if usable.base is not None else frozenset()
-    return [part for part, wanted in resources.items() if wanted and not _needed(part, wanted) <= working]
+    return [part for part, wanted in resources.items() if wanted and not needed(part, wanted) <= working]
 
 
 def unapplied(resources: Mapping[str, Any], usable: CgroupDriver) -> list[str]:
@@ -64,7 +64,8 @@ def unapplied(resources: Mapping[str, Any], usable: CgroupDriver) -> list[str]:
     return [f"limits of {parts} are not applied: this user has no part of cgroup v2 that has them"] if parts else []
 
 
-def _needed(part: str, wanted: Any) -> set[str]:
+def needed(part: str, wanted: Any) -> set[str]:
+    """The v2 controllers that a part of linux.resources, such as "cpu", needs."""
     if part == "cpu":
         return {"cpuset" if key in ("cpus", "mems") else "cpu" for key in wanted}
     if part == "unified":

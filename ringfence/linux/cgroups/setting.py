@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 
 GONE = (errno.ENOENT, errno.ENODEV)  # the second when a cgroup is removed between opening and reading its file
+LENT = "user.ringfence.lent."  # an extended attribute of this name and a controller's: see lending.py
+NO_MARKS = (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES)  # before Linux 5.7, or of a cgroup that is not ours
 UNLIMITED = 1 << 62  # v1 shows "no limit" as a number close to 2**63, rounded down to pages
 
 
@@ -61,3 +64,12 @@ class Group:
         """A "flat keyed" file, such as memory.stat: one key and one number in each line."""
         pairs = [line.rsplit(" ", 1) for line in self.read(file).splitlines()]
         return {key: int(value) for key, value in pairs}
+
+    def lent(self) -> list[str]:
+        """The controllers that we have switched on in it, for a time, for those below it."""
+        try:
+            return [name.removeprefix(LENT) for name in os.listxattr(self.path) if name.startswith(LENT)]
+        except OSError as error:
+            if error.errno not in (*GONE, *NO_MARKS):
+                raise
+            return []

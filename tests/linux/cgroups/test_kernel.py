@@ -162,17 +162,16 @@ def test_huge_pages_are_limited_wherever_their_controller_is_bound(machine: Cgro
     assert hierarchy is not None
     if "hugetlb" not in Path(hierarchy.mountpoint, "cgroup.controllers").read_text() and hierarchy.version == 2:
         pytest.skip("somebody has mounted the hugetlb controller as v1 meanwhile")
-    root = Path(hierarchy.mountpoint, "cgroup.subtree_control")
-    was_on = hierarchy.version == 1 or "hugetlb" in root.read_text()
-    try:
-        apply(machine, cgroup, {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]})
-        assert value(machine, cgroup, "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max") == str(4 << 20)
-    finally:
-        if not was_on:
-            machine.remove(os.path.dirname(cgroup))
-            root.write_text("-hugetlb")
-            for directory in machine.directories(cgroup):
-                os.makedirs(directory, exist_ok=True)
+    resources: dict[str, object] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]}
+    loan = machine.lend(cgroup, resources)
+    apply(machine, cgroup, resources)
+    if loan is not None:
+        loan.end()
+    assert value(machine, cgroup, "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max") == str(4 << 20)
+    machine.remove(os.path.dirname(cgroup))
+    machine.give_back(cgroup)
+    for directory in machine.directories(cgroup):
+        os.makedirs(directory, exist_ok=True)
 
 
 def test_a_frozen_container_does_nothing_and_then_goes_on(
