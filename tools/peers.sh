@@ -27,7 +27,9 @@ mkfs.ext4 e2fsprogs
 ip iproute2
 /usr/lib/cni/bridge containernetworking-plugins
 iptables iptables
+nft nftables
 iperf3 iperf3
+curl curl
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.
 ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"

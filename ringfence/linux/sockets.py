@@ -12,13 +12,17 @@ from _socket import (
     AF_NETLINK,
     AF_UNIX,
     CMSG_LEN,
+    IPPROTO_IPV6,
+    IPV6_V6ONLY,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     MSG_PEEK,
     MSG_TRUNC,
     NETLINK_ROUTE,
     SCM_RIGHTS,
+    SO_REUSEADDR,
     SOCK_CLOEXEC,
+    SOCK_DGRAM,
     SOCK_RAW,
     SOCK_SEQPACKET,
     SOCK_STREAM,
@@ -36,9 +40,10 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
-    "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_PEEK", "MSG_TRUNC",
-    "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_RAW", "SOCK_SEQPACKET", "SOCK_STREAM", "Socket", "inet_ntop", "inet_pton",
-    "pack_address", "pair", "receive_descriptors", "send_descriptors",
+    "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "IPPROTO_IPV6", "IPV6_V6ONLY", "MSG_DONTWAIT", "MSG_NOSIGNAL",
+    "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_RAW", "SOCK_SEQPACKET", "SOCK_STREAM",
+    "SOL_SOCKET", "SO_REUSEADDR", "Socket", "inet_ntop", "inet_pton", "pack_address", "pair", "receive_descriptors",
+    "send_descriptors",
 ]  # fmt: skip
 
 _DESCRIPTOR = Struct("i")
