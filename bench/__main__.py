@@ -1,7 +1,7 @@
 """The bench: Ringfence beside whichever peers are installed, in one run; docs/benchmarks.md tells the method.
 
-Run as root in a set-up clone: `make bench`, or `.venv/bin/python -m bench --quick`; `-m bench images` measures what is
-done with images alone. The exit status is 1 if a promise is broken.
+Run as root in a set-up clone: `make bench`, or `.venv/bin/python -m bench --quick`; `-m bench starts` measures starts
+and execs alone, `-m bench images` what is done with images. The exit status is 1 if a promise is broken.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import report
 from bench.builds import warm_builds
-from bench.candidates import EngineCommand, Host, ImageHost, Library, Runtime, peers, ringfence, runtimes
+from bench.candidates import EngineCommand, Host, ImageHost, Library, peers, ringfence, runtimes
 from bench.crowd import crowd
 from bench.density import density
 from bench.layers import Layers, unpacks
@@ -46,7 +46,7 @@ class Scale:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure Ringfence beside its peers.")
     parser.add_argument("--quick", action="store_true", help="less than a minute, with fewer runs and a smaller image")
-    parser.add_argument("lane", nargs="?", choices=["all", "images"], default="all", help="all of it, or images alone")
+    parser.add_argument("lane", nargs="?", choices=[*LANES], default="all", help="a part of it alone")
     given = parser.parse_args()
     scale = Scale(quick=given.quick)
     enter_namespace()
@@ -54,34 +54,54 @@ def main() -> int:
     load, processors = os.getloadavg()[0], os.cpu_count()
     print(f"load average {load:.1f} on {processors} processors before the first run: the less, the truer", flush=True)
     with workplace(scale.disk) as (data, state):
-        kept = measure(scale, data, state) if given.lane == "all" else measure_images(scale, data, state)
+        kept = LANES[given.lane](scale, data, state)
     report.promises(kept)
     print(f"\n{time.monotonic() - begin:.0f} s")
     return int(any(promise.verdict == "FAIL" for promise in kept))
 
 
-def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
-    material = Material(data / "material", scale.image)
-    library = Library(data / "ringfence", state / "ringfence")
-    ours, others = ringfence(data / "ringfence", state / "ringfence"), peers(data, state)
-    low_level = runtimes(material, state)
-    print("loading images", flush=True)
-    for archive in material.archives.values():
-        library.load(archive)
-    others = [engine for engine in others if engine.try_load(material.archives.values())]
-    try:
-        return [
-            *measure_starts(scale, material, library, low_level, [ours, *others]),
-            *measure_crowds(scale, library, low_level, [ours, *others]),
-            *measure_density(scale, library, [ours, *others]),
-            *measure_layers(scale, data, state),
-            *measure_builds(scale, data, [ours, *others]),
-        ]
-    finally:
-        for engine in others:
+class Participants:
+    """All that start containers, with their images loaded."""
+
+    def __init__(self, material: Material, data: Path, state: Path) -> None:
+        self.library = Library(data / "ringfence", state / "ringfence")
+        self.runtimes = runtimes(material, state)
+        print("loading images", flush=True)
+        for archive in material.archives.values():
+            self.library.load(archive)
+        others = [engine for engine in peers(data, state) if engine.try_load(material.archives.values())]
+        self.engines = [ringfence(data / "ringfence", state / "ringfence"), *others]
+
+    def leave(self) -> None:
+        for engine in self.engines:
             if engine.name == "docker":
                 for image in (SMALL, LARGE):
                     engine.discard(image)
+
+
+def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    material = Material(data / "material", scale.image)
+    hosts = Participants(material, data, state)
+    try:
+        return [
+            *measure_starts(scale, material, hosts),
+            *measure_crowds(scale, hosts),
+            *measure_density(scale, hosts),
+            *measure_layers(scale, data, state),
+            *measure_builds(scale, data, hosts.engines),
+        ]
+    finally:
+        hosts.leave()
+
+
+def measure_starts_alone(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    """Starts and execs, one by one and in crowds."""
+    material = Material(data / "material", 4 * MIB)
+    hosts = Participants(material, data, state)
+    try:
+        return [*measure_starts(scale, material, hosts), *measure_crowds(scale, hosts)]
+    finally:
+        hosts.leave()
 
 
 def measure_images(scale: Scale, data: Path, state: Path) -> list[Promise]:
@@ -94,13 +114,11 @@ def measure_images(scale: Scale, data: Path, state: Path) -> list[Promise]:
     return [*measure_layers(scale, data, state), *measure_builds(scale, data, builders)]
 
 
-def measure_starts(
-    scale: Scale, material: Material, library: Library, low_level: list[Runtime], engines: list[EngineCommand]
-) -> list[Promise]:
-    hot, idle = starts(material, library, low_level, engines, scale.rounds)
+def measure_starts(scale: Scale, material: Material, hosts: Participants) -> list[Promise]:
+    hot, idle = starts(material, hosts.library, hosts.runtimes, hosts.engines, scale.rounds)
     report.timings("start to exit, hot", hot, "crun run")
     report.timings("start to exit, after 50 ms idle", idle, "crun run")
-    executed = execs([*low_level, library, *engines], scale.exec_rounds)
+    executed = execs([*hosts.runtimes, hosts.library, *hosts.engines], scale.exec_rounds)
     report.timings("exec", executed, "crun exec")
     return [
         Promise("library start to exit, hot / crun run", _of(hot, "library", "crun run"), 0.6, "x"),
@@ -110,11 +128,9 @@ def measure_starts(
     ]
 
 
-def measure_crowds(
-    scale: Scale, library: Library, low_level: list[Runtime], engines: list[EngineCommand]
-) -> list[Promise]:
-    hosts: list[Host] = [*low_level, library, *engines]
-    measured = [crowd(host, scale.crowd) for host in hosts]
+def measure_crowds(scale: Scale, hosts: Participants) -> list[Promise]:
+    all_of_them: list[Host] = [*hosts.runtimes, hosts.library, *hosts.engines]
+    measured = [crowd(host, scale.crowd) for host in all_of_them]
     crowds = {one.name: one for one in measured if one is not None}
     reference = crowds["crun"].start if "crun" in crowds else None
     head = ["", "start all s", "x crun", "ps ms", "helpers kB each", "remove all s"]
@@ -128,10 +144,10 @@ def measure_crowds(
     return promises
 
 
-def measure_density(scale: Scale, library: Library, engines: list[EngineCommand]) -> list[Promise]:
+def measure_density(scale: Scale, hosts: Participants) -> list[Promise]:
     size = f"{scale.image / 1e9:g} GB"
-    hosts: list[ImageHost] = [library, *engines]
-    measured = [density(host, scale.density) for host in hosts]
+    engines: list[ImageHost] = [hosts.library, *hosts.engines]
+    measured = [density(engine, scale.density) for engine in engines]
     densities = {one.name: one for one in measured if one is not None}
     head = ["", f"{size} image ms", "5 MB image ms", "ratio", "disk MB"]
     report.table(f"{scale.density} containers of a {size} image", head, [one.row() for one in densities.values()])
@@ -172,6 +188,9 @@ def measure_builds(scale: Scale, data: Path, engines: list[EngineCommand]) -> li
     report.timings("build of ten steps, all from the cache", builds, "podman build")
     measured = _of(builds, "ringfence build", "podman build")
     return [Promise("ringfence build / podman build, from the cache", measured, 0.3, "x")]
+
+
+LANES = {"all": measure, "starts": measure_starts_alone, "images": measure_images}
 
 
 def _of(timings: list[Timing], ours: str, theirs: str) -> float | None:
