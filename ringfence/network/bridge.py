@@ -34,7 +34,7 @@ class Bridge:
             with RouteConnection() as host:
                 link = _find(host, network)
                 if link is None:
-                    checks.check_free(host, network, network.interface)
+                    checks.check_free(host, network)
                     _make(host, network)
                     link = _find(host, network)
                 if link is None:

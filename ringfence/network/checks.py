@@ -33,7 +33,7 @@ def check(network: Network, options: Mapping[str, Collection[str]]) -> None:
     if network.mtu and not least <= network.mtu <= _MOST_MTU:
         what = f"{where}: an MTU of {network.mtu} is not in {least} to {_MOST_MTU}"
         raise InvalidInput(what, hint="1280 is the least of IPv6" if six and network.mtu >= _LEAST_MTU else "")
-    if not valid_name(network.interface):
+    if network.interface and not valid_name(network.interface):
         raise InvalidInput(f"{where}: {network.interface!r} is no interface name of 1 to {rtlink.LONGEST_NAME} bytes")
     for subnet in network.subnets:
         block = addresses.parse_block(subnet.cidr)
@@ -62,8 +62,8 @@ def valid_name(interface: str) -> bool:
     return 0 < len(name) <= rtlink.LONGEST_NAME and interface not in (".", "..") and not blank
 
 
-def check_free(host: RouteConnection, network: Network, own: str) -> None:
-    """Conflict if a link but `own` has an address in one of the network's subnets, or a route leads into one.
+def check_free(host: RouteConnection, network: Network) -> None:
+    """Conflict if a link has an address in one of the network's subnets, or a route leads into one.
 
     A wider route (10.0.0.0/8 of a VPN, the default) does no harm: the narrower one is taken.
     """
@@ -75,7 +75,7 @@ def check_free(host: RouteConnection, network: Network, own: str) -> None:
     for subnet in network.subnets:
         block = addresses.parse_block(subnet.cidr)
         for other, index, kind in used:
-            if links.get(index) != own and (other in block or (kind == "address" and block in other)):
+            if other in block or (kind == "address" and block in other):
                 raise Conflict(f"network {network.name}: subnet {subnet.cidr} overlaps with {other} of "
                                f"{links.get(index, 'a route of this host')}",
                                hint="choose another one with --subnet")  # fmt: skip

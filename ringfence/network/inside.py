@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ringfence.network.values import Attachment, Network
 
 _LO = 1
-_ALL = {False: "0.0.0.0", True: "::"}  # by whether it is IPv6
+ALL = {False: "0.0.0.0", True: "::"}  # by whether it is IPv6
 
 
 def furnish(network: Network, attachment: Attachment, namespace: int, *, prefix_route: bool = True,
@@ -59,7 +59,7 @@ def gateway_routes(network: Network, attachment: Attachment, index: int) -> list
     return [
         (
             f"route by {subnet.gateway}",
-            rtroute.new(_ALL[subnet.ipv6], 0, gateway=subnet.gateway, link=index, keep=True),
+            rtroute.new(ALL[subnet.ipv6], 0, gateway=subnet.gateway, link=index, keep=True),
         )
         for subnet in network.subnets
         if subnet.gateway and subnet.ipv6 in own

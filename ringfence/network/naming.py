@@ -29,9 +29,12 @@ def bridge_mac(network: Network) -> str:
     return _mac(bytes.fromhex(_digest(network.id))[:4])
 
 
+MARK = "ringfence "
+
+
 def mark(network: Network) -> str:
     """The alias (ip-link(8)) of what was made for a network as a whole: what bears it may be removed with that."""
-    return f"ringfence {network.id}"
+    return MARK + network.id
 
 
 def _mac(last: bytes) -> str:

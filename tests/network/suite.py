@@ -64,6 +64,9 @@ class Suite:
     near_gateway = True
     """Whether a container's subnet is directly on its link, so that the default route names the gateway."""
 
+    next_hops = ("10.78.0.9", "fd00:78::9")
+    """Gateways of static routes."""
+
     def driver(self) -> Any:
         raise NotImplementedError
 
@@ -195,11 +198,12 @@ class Suite:
 
     def test_static_routes_are_there(self) -> None:
         def work(bench: Bench) -> None:
-            network = bench.network(routes=[("198.51.100.0/24", "10.78.0.9"), ("2001:db8:5::/48", "fd00:78::9")])
+            destinations = "198.51.100.0/24", "2001:db8:5::/48"
+            network = bench.network(routes=list(zip(destinations, self.next_hops, strict=True)))
             box, _ = bench.join(network, 5, default=False)
             found = {(route.destination, route.prefix, route.gateway) for route in box.routes()}
-            assert ("198.51.100.0", 24, "10.78.0.9") in found
-            assert ("2001:db8:5::", 48, "fd00:78::9") in found
+            assert ("198.51.100.0", 24, self.next_hops[0]) in found
+            assert ("2001:db8:5::", 48, self.next_hops[1]) in found
             assert box.defaults() == []
 
         self.on(work)
@@ -303,7 +307,8 @@ class Suite:
 
     def test_a_failure_inside_undoes_the_link(self) -> None:
         def work(bench: Bench) -> None:
-            network = bench.network(routes=[("198.51.100.0/24", "203.0.113.77")])  # a gateway that nobody can reach
+            network = bench.network()
+            network.routes = [("198.51.100.0/24", "203.0.113.77")]  # by a gateway that nobody can reach
             before = bench.lab.seen()
             box = bench.lab.box()
             with pytest.raises(RingfenceError, match=r"198\.51\.100\.0/24"):

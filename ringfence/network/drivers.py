@@ -1,0 +1,23 @@
+"""The built-in drivers of networks by their names; each is imported when it is needed."""
+
+from __future__ import annotations
+
+from ringfence.errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.network.values import Driver
+
+_MODULES = {"bridge": "Bridge", "macvlan": "Macvlan", "ipvlan": "Ipvlan", "ptp": "Ptp"}
+"""The class in the module of that name."""
+
+NAMES = tuple(_MODULES)
+
+
+def find(name: str) -> Driver:
+    """InvalidInput if there is no such driver."""
+    if name not in _MODULES:
+        raise InvalidInput(f"unknown network driver {name!r}", hint=f"there are {', '.join(NAMES)}")
+    module = __import__(f"ringfence.network.{name}", fromlist=[_MODULES[name]])
+    driver: Driver = getattr(module, _MODULES[name])()
+    return driver
