@@ -8,17 +8,21 @@
  *   init      pid 1 of a container that was asked for one (--init): reaps, and forwards signals.
  *   monitor   what the runtime actor becomes once the container runs: stdio, terminal, log, attach socket, exit record.
  *   holder    keeps an ordinary user's user namespace for as long as somebody may want to enter it (rootless.py).
+ *   forwarder relays what comes to a container's published ports where nftables does not translate (forwarder.py).
  *
  * Why C: between clone and exec no interpreter may run inside the container (CVE-2019-5736), and one of these
  * processes stays for every container, so that it must be small. It needs nothing but a libc; new system calls are
  * made by number, which from 424 on is the same on every architecture (include/uapi/asm-generic/unistd.h).
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -2197,8 +2202,324 @@ static int hold(int socket, int new) {
     for (;;) pause();
 }
 
-/* ringinit init PROGRAM...: see init_of. ringinit hold|keep SOCKET: see hold. ringinit PLAN_FD CONTROL_FD: the plan is a
- * memory file; the control socket speaks the attach protocol. */
+/* ---- the forwarder: published ports where nftables does not translate (ringfence/network/forwarder.py) ------------- */
+
+enum { FLOWS = 1024, FLOW_LIFE = 90 /* seconds, as docker-proxy's */, POOL = 8, PIPE_SIZE = 1 << 19, ROUNDS = 16, PER_LINK = 6 };
+
+/* A listening socket, and where it leads to. What epoll tells of is a pointer to one of these structures, whose last bits
+ * say which: OF_ROUTE, OF_LINK and the side, OF_FLOW; 0 is the container's end. */
+enum { OF_ROUTE = 1, OF_LINK = 2, OF_FLOW = 4, TAG = 7 };
+struct route { int fd, protocol; socklen_t size; struct sockaddr_storage to; };
+/* A connection of TCP: side 0 is the client's. What side N has sent waits in pipe N, `held` bytes, until the other takes it. */
+struct link { struct link *next_dead; int fd[2], pipe[2][2], connecting, dead; size_t held[2]; uint32_t wanted[2]; enum { SENDING, ENDED, TOLD } end[2]; };
+/* A client of UDP: its own socket towards the container; `source` is the address that it has sent to, in a control message. */
+struct flow { struct flow *next; struct route *route; int fd; int64_t used; socklen_t size; struct sockaddr_storage client; size_t source_size; char source[64]; };
+
+static struct {
+    int epoll, count, links, most_links, paused, flows, pooled, pool[POOL][2];
+    struct route *routes;
+    struct link *dead;
+    struct flow *buckets[256];
+} forwarder;
+static char datagram[65536];
+
+static void watch_fd(int operation, int fd, uint32_t events, void *what, unsigned tag) {
+    struct epoll_event event = { events, { .u64 = (uint64_t)(uintptr_t)what | tag } };
+    epoll_ctl(forwarder.epoll, operation, fd, &event);
+}
+
+static void listen_to_all(int on) {
+    forwarder.paused = !on;
+    for (int i = 0; i < forwarder.count; i++)
+        if (forwarder.routes[i].protocol == IPPROTO_TCP)
+            watch_fd(EPOLL_CTL_MOD, forwarder.routes[i].fd, on ? EPOLLIN : 0, &forwarder.routes[i], OF_ROUTE);
+}
+
+static void give_back_pipe(struct link *link, int side) {
+    int *pipe = link->pipe[side];
+    if (pipe[0] < 0) return;
+    if (!link->held[side] && forwarder.pooled < POOL) memcpy(forwarder.pool[forwarder.pooled++], pipe, sizeof link->pipe[side]);
+    else close(pipe[0]), close(pipe[1]);
+    pipe[0] = pipe[1] = -1;
+}
+
+static int take_pipe(struct link *link, int side) {
+    if (link->pipe[side][0] >= 0) return 0;
+    if (forwarder.pooled) { memcpy(link->pipe[side], forwarder.pool[--forwarder.pooled], sizeof link->pipe[side]); return 0; }
+    if (pipe2(link->pipe[side], O_NONBLOCK | O_CLOEXEC)) return -1;
+    (void)!fcntl(link->pipe[side][1], F_SETPIPE_SZ, PIPE_SIZE); /* fewer rounds; what the user may not have stays as it is */
+    return 0;
+}
+
+/* `broken`: not by an end that both were told of, so that both hear of a reset. It is freed when no event can name it. */
+static void close_link(struct link *link, int broken) {
+    struct linger reset = { 1, 0 };
+    for (int side = 0; side < 2; side++) {
+        if (broken) setsockopt(link->fd[side], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        give_back_pipe(link, side);
+        close(link->fd[side]);
+    }
+    link->dead = 1;
+    link->next_dead = forwarder.dead;
+    forwarder.dead = link;
+    forwarder.links--;
+    if (forwarder.paused) listen_to_all(1);
+}
+
+/* Hear of what can be done now, and of nothing else: a socket that is watched for nothing would still tell of its end. */
+static void want(struct link *link, int side) {
+    uint32_t events = 0;
+    if (link->connecting) events = side ? EPOLLOUT : 0;
+    else {
+        if (link->end[side] == SENDING && !link->held[side]) events |= EPOLLIN;
+        if (link->held[!side]) events |= EPOLLOUT;
+    }
+    if (events == link->wanted[side]) return;
+    watch_fd(!link->wanted[side] ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, link->fd[side], events, link, OF_LINK | (unsigned)side);
+    link->wanted[side] = events;
+}
+
+/* Bring what `side` sends to the other, without it ever coming here; -1 if the connection is broken. */
+static int relay(struct link *link, int side) {
+    int from = link->fd[side], to = link->fd[!side];
+    for (int round = 0; round < ROUNDS; round++) {
+        if (!link->held[side]) {
+            if (link->end[side] != SENDING) break;
+            if (take_pipe(link, side)) return -1;
+            ssize_t n = splice(from, NULL, link->pipe[side][1], NULL, PIPE_SIZE, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+            if (n < 0 && errno == EAGAIN) break;
+            if (n < 0) return -1;
+            if (!n) { link->end[side] = ENDED; break; }
+            link->held[side] = (size_t)n;
+        }
+        ssize_t n = splice(link->pipe[side][0], NULL, to, NULL, link->held[side], SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0 && errno == EAGAIN) break;
+        if (n <= 0) return -1;
+        link->held[side] -= (size_t)n;
+    }
+    if (link->held[side]) return 0;
+    give_back_pipe(link, side);
+    if (link->end[side] == ENDED) shutdown(to, SHUT_WR), link->end[side] = TOLD;
+    return 0;
+}
+
+static void serve_link(struct link *link, int side) {
+    if (link->dead) return;
+    int broken = 0;
+    if (link->connecting) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(link->fd[1], SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error) { close_link(link, 1); return; }
+        link->connecting = 0;
+    } else {
+        if (link->wanted[side] & EPOLLIN) broken |= relay(link, side);
+        if (link->wanted[side] & EPOLLOUT) broken |= relay(link, !side);
+    }
+    if (broken) close_link(link, 1);
+    else if (link->end[0] == TOLD && link->end[1] == TOLD) close_link(link, 0);
+    else want(link, 0), want(link, 1);
+}
+
+static void accept_link(struct route *route) {
+    for (int round = 0; round < ROUNDS; round++) {
+        if (forwarder.links >= forwarder.most_links) { listen_to_all(0); return; } /* until another one ends */
+        int client = accept4(route->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
+        if (client < 0) return;
+        int container = socket(route->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct link *link = calloc(1, sizeof *link);
+        if (container < 0 || !link) { if (container >= 0) close(container); free(link); close(client); return; }
+        *link = (struct link){ .fd = { client, container }, .pipe = { { -1, -1 }, { -1, -1 } }, .connecting = 1 };
+        forwarder.links++;
+        for (int side = 0; side < 2; side++) {
+            setsockopt(link->fd[side], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            setsockopt(link->fd[side], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        }
+        if (connect(container, (struct sockaddr *)&route->to, route->size) && errno != EINPROGRESS) close_link(link, 1);
+        else want(link, 1);
+    }
+}
+
+static void close_flow(struct flow **place) {
+    struct flow *flow = *place;
+    *place = flow->next;
+    close(flow->fd);
+    free(flow);
+    forwarder.flows--;
+}
+
+/* Those that nobody has used since; not while events are at hand that may name one. */
+static void close_flows(int64_t since) {
+    for (int i = 0; i < 256; i++)
+        for (struct flow **place = &forwarder.buckets[i]; *place;)
+            if ((*place)->used < since) close_flow(place);
+            else place = &(*place)->next;
+}
+
+static struct flow *flow_of(struct route *route, struct sockaddr_storage *client, socklen_t size) {
+    unsigned hash = (unsigned)route->fd;
+    for (socklen_t i = 0; i < size; i++) hash = hash * 31 + ((unsigned char *)client)[i];
+    struct flow **bucket = &forwarder.buckets[hash % 256], *flow = *bucket;
+    for (; flow; flow = flow->next) if (flow->route == route && flow->size == size && !memcmp(&flow->client, client, size)) return flow;
+    if (forwarder.flows >= FLOWS || !(flow = calloc(1, sizeof *flow))) return NULL; /* a datagram may be lost */
+    flow->fd = socket(route->to.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (flow->fd < 0 || connect(flow->fd, (struct sockaddr *)&route->to, route->size)) { if (flow->fd >= 0) close(flow->fd); free(flow); return NULL; }
+    flow->route = route, flow->client = *client, flow->size = size, flow->next = *bucket;
+    *bucket = flow;
+    forwarder.flows++;
+    watch_fd(EPOLL_CTL_ADD, flow->fd, EPOLLIN, flow, OF_FLOW);
+    return flow;
+}
+
+/* The control message by which an answer comes from the address that was asked. */
+static void keep_source(struct flow *flow, struct msghdr *message) {
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control; control = CMSG_NXTHDR(message, control)) {
+        int old = control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO;
+        if (!old && !(control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO)) continue;
+        struct in6_pktinfo *new = (struct in6_pktinfo *)CMSG_DATA(control);
+        if (old) ((struct in_pktinfo *)CMSG_DATA(control))->ipi_ifindex = 0; /* by whatever interface leads there */
+        else if (!IN6_IS_ADDR_LINKLOCAL(&new->ipi6_addr)) new->ipi6_ifindex = 0;
+        flow->source_size = CMSG_SPACE(control->cmsg_len - CMSG_LEN(0));
+        if (flow->source_size <= sizeof flow->source) memcpy(flow->source, control, control->cmsg_len);
+        else flow->source_size = 0;
+    }
+}
+
+static void serve_datagrams(struct route *route, int64_t now) {
+    for (int round = 0; round < 4 * ROUNDS; round++) {
+        struct sockaddr_storage client;
+        _Alignas(struct cmsghdr) char control[64];
+        struct iovec data = { datagram, sizeof datagram };
+        struct msghdr message = { .msg_name = &client, .msg_namelen = sizeof client, .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+        memset(&client, 0, sizeof client);
+        ssize_t n = recvmsg(route->fd, &message, MSG_DONTWAIT);
+        if (n < 0) return;
+        struct flow *flow = flow_of(route, &client, message.msg_namelen);
+        if (!flow) continue;
+        flow->used = now;
+        keep_source(flow, &message);
+        (void)!send(flow->fd, datagram, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+static void serve_flow(struct flow *flow, int64_t now) {
+    for (int round = 0; round < 4 * ROUNDS; round++) {
+        ssize_t n = recv(flow->fd, datagram, sizeof datagram, MSG_DONTWAIT);
+        if (n < 0) return; /* nothing more; or nobody listens in the container, which its next datagram tells again */
+        flow->used = now;
+        struct iovec data = { datagram, (size_t)n };
+        struct msghdr message = { .msg_name = &flow->client, .msg_namelen = flow->size, .msg_iov = &data, .msg_iovlen = 1, .msg_control = flow->source_size ? flow->source : NULL, .msg_controllen = flow->source_size };
+        (void)!sendmsg(flow->route->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+/* "tcp,10.78.0.2,80" as a route for the socket `fd`. */
+static int read_route(char *text, int fd, struct route *route) {
+    char *address = strchr(text, ','), *port = address ? strrchr(address + 1, ',') : NULL;
+    if (!port) return -1;
+    int on = 1;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&route->to;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&route->to;
+    *address++ = *port++ = 0;
+    route->fd = fd;
+    route->protocol = !strcmp(text, "udp") ? IPPROTO_UDP : !strcmp(text, "tcp") ? IPPROTO_TCP : 0; /* others are kept, not served */
+    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) v4->sin_family = AF_INET, v4->sin_port = htons((uint16_t)atoi(port)), route->size = sizeof *v4;
+    else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) v6->sin6_family = AF_INET6, v6->sin6_port = htons((uint16_t)atoi(port)), route->size = sizeof *v6;
+    else return -1;
+    if (route->protocol == IPPROTO_UDP && setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)) setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    return fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+static int drop_privileges(void) {
+    struct caps_header header = { 0x20080522, 0 };
+    struct caps_data none[2];
+    memset(none, 0, sizeof none);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_CAP_AMBIENT, 4 /* CLEAR_ALL */, 0, 0, 0);
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -1 : (int)syscall(SYS_capset, &header, none);
+}
+
+/* No other system call than those of the loop below; a kernel without seccomp leaves it at the lost privileges. */
+static void confine(void) {
+    static const int allowed[] = { SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_splice, SYS_pipe2, SYS_accept4, SYS_socket, SYS_connect, SYS_getsockopt,
+        SYS_setsockopt, SYS_shutdown, SYS_close, SYS_epoll_ctl, SYS_epoll_pwait, SYS_recvfrom, SYS_sendto, SYS_recvmsg, SYS_sendmsg, SYS_fcntl, SYS_clock_gettime,
+        SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mprotect, SYS_futex, SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
+#ifdef SYS_epoll_wait
+        SYS_epoll_wait,
+#endif
+    };
+    enum { COUNT = sizeof allowed / sizeof *allowed };
+#if defined __x86_64__
+    const uint32_t architecture = 0xc000003e; /* AUDIT_ARCH_X86_64 */
+#elif defined __aarch64__
+    const uint32_t architecture = 0xc00000b7;
+#else
+    const uint32_t architecture = 0; /* the numbers of others may differ between their kinds of programs: no filter */
+#endif
+    struct sock_filter_ code[COUNT + 6] = { { 0x20, 0, 0, 4 }, { 0x15, 1, 0, architecture }, { 0x06, 0, 0, 0x80000000u }, { 0x20, 0, 0, 0 } };
+    for (int i = 0; i < COUNT; i++) code[4 + i] = (struct sock_filter_){ 0x15, (uint8_t)(COUNT - i), 0, (uint32_t)allowed[i] };
+    code[4 + COUNT] = (struct sock_filter_){ 0x06, 0, 0, 0x00050000u | EPERM };
+    code[5 + COUNT] = (struct sock_filter_){ 0x06, 0, 0, 0x7fff0000u };
+    struct sock_fprog_ program_ = { COUNT + 6, code };
+    if (architecture) (void)!syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, 0, &program_);
+}
+
+/* ringinit forward NAME FIRST ROUTE...: the descriptors from FIRST on are a file to write our pid to, which is locked, the
+ * container's pidfd, and a socket for each route. It is nobody's child, and ends with the container. */
+static int forward_ports(int argc, char **argv) {
+    int first = atoi(argv[3]);
+    struct rlimit limit;
+    forwarder.count = argc - 4;
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3; fd++) if (null < 0 || dup2(null, fd) < 0) return 66;
+    if (first < 3 || syscall(NR_close_range, 3u, (unsigned)first - 1, 0u) || syscall(NR_close_range, (unsigned)(first + 2 + forwarder.count), ~0u, 0u)) return 66;
+    if (chdir("/")) return 66;
+    forwarder.routes = calloc((size_t)forwarder.count, sizeof *forwarder.routes);
+    forwarder.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!forwarder.routes || forwarder.epoll < 0) return 70;
+    for (int i = 0; i < forwarder.count; i++) {
+        struct route *route = &forwarder.routes[i];
+        if (read_route(argv[4 + i], first + 2 + i, route)) return 65;
+        if (route->protocol) watch_fd(EPOLL_CTL_ADD, route->fd, EPOLLIN, route, OF_ROUTE);
+    }
+    watch_fd(EPOLL_CTL_ADD, first + 1, EPOLLIN, NULL, 0);
+    if (!getrlimit(RLIMIT_NOFILE, &limit)) limit.rlim_cur = limit.rlim_max, setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return 70;
+    int64_t room = limit.rlim_cur > INT_MAX ? INT_MAX : (int64_t)limit.rlim_cur;
+    room -= first + forwarder.count + FLOWS + 2 * POOL + 16;
+    forwarder.most_links = room < PER_LINK ? 1 : (int)(room / PER_LINK);
+    if (drop_privileges()) return 70;
+    pid_t pid = fork();
+    if (pid) {
+        char text[16];
+        int size = snprintf(text, sizeof text, "%d\n", (int)pid);
+        return pid < 0 || ftruncate(first, 0) || pwrite(first, text, (size_t)size, 0) != size ? 70 : 0;
+    }
+    setsid();
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "ringinit-ports");
+    confine();
+    for (int64_t cleaned = 0;;) {
+        struct epoll_event events[64];
+        int n = epoll_wait(forwarder.epoll, events, 64, forwarder.flows ? 10000 : -1);
+        int64_t now = now_ns(CLOCK_MONOTONIC) / 1000000000;
+        for (int i = 0; i < n; i++) {
+            unsigned tag = (unsigned)(events[i].data.u64 & TAG);
+            void *what = (void *)(uintptr_t)(events[i].data.u64 & ~(uint64_t)TAG);
+            if (tag == OF_ROUTE && ((struct route *)what)->protocol == IPPROTO_UDP) serve_datagrams(what, now);
+            else if (tag == OF_ROUTE) accept_link(what);
+            else if (tag & OF_LINK) serve_link(what, tag & 1);
+            else if (tag == OF_FLOW) serve_flow(what, now);
+            else _exit(0);
+        }
+        for (struct link *link; (link = forwarder.dead); free(link)) forwarder.dead = link->next_dead;
+        if (forwarder.flows >= FLOWS) close_flows(now - 2), cleaned = now; /* rather those than none */
+        else if (forwarder.flows && now - cleaned >= 10) close_flows(now - FLOW_LIFE), cleaned = now;
+    }
+}
+
+/* ringinit init PROGRAM...: see init_of. ringinit hold|keep SOCKET: see hold. ringinit forward NAME FIRST ROUTE...: see
+ * forward_ports. ringinit PLAN_FD CONTROL_FD: the plan is a memory file; the control socket speaks the attach protocol. */
 /* ---- sealed: no container can ever write to our program (ringfence/runtime/helper.py) ------------------------------ */
 
 /* It as a file of a read-only overlay that is attached nowhere; an overlay needs two layers, `second` is any directory. */
@@ -2233,6 +2554,7 @@ static int sealed_memory(void) {
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[1], "init")) return init_of((const char **)argv + 2);
     if (argc == 3 && (!strcmp(argv[1], "hold") || !strcmp(argv[1], "keep"))) return hold(atoi(argv[2]), argv[1][0] == 'h');
+    if (argc > 4 && !strcmp(argv[1], "forward")) return forward_ports(argc, argv);
     if (argc == 4) { /* not yet sealed */
         int fd = sealed_overlay(argv[3]);
         if (fd < 0) fd = sealed_memory();

@@ -1,4 +1,4 @@
-"""An open file descriptor that somebody owns: an int that knows how to close itself."""
+"""An open file descriptor that somebody owns: an int that knows how to close itself. And room for more of them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,27 @@ class FileDescriptor(int):
 
     def __repr__(self) -> str:
         return f"FileDescriptor({int(self)}{'' if self._open else ', closed'})"
+
+
+class Room:
+    """Within `with`, this process may have descriptors up to that number, if its hard limit allows (getrlimit(2))."""
+
+    __slots__ = ("_number", "_soft")
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._soft = 0
+
+    def __enter__(self) -> Self:
+        import resource
+
+        self._soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._soft < self._number <= hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._number, hard))
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft, hard))

@@ -1,15 +1,17 @@
 """Ports of this host for containers: chosen, and taken by sockets, so that nobody else can have them meanwhile.
 
-The sockets are bound and listen at once. They go to the forwarder (ringfence/network/forwarder.py), which keeps them
+The sockets are bound, and listen at once. They go to the forwarder (ringfence/network/forwarder.py), which keeps them
 while the container runs and serves what nftables does not translate (ringfence/network/firewall.py).
 """
 
 from __future__ import annotations
 
 import errno
+import os
 
 from ringfence.errors import Conflict, Denied, InvalidInput, NotFound, RingfenceError, Unsupported
 from ringfence.linux import socketowners, sockets
+from ringfence.linux.filedescriptor import Room
 from ringfence.network.values import Port
 
 TYPE_CHECKING = False
@@ -21,6 +23,7 @@ _KINDS = {"tcp": (sockets.SOCK_STREAM, 0), "udp": (sockets.SOCK_DGRAM, 0), "sctp
 _WILDCARDS = {"": ("0.0.0.0", "::"), "0.0.0.0": ("0.0.0.0",), "::": ("::",)}
 _BACKLOG = 4096  # the kernel takes net.core.somaxconn if that is less
 _ATTEMPTS = 100
+_SPARE = 32  # descriptors
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
@@ -80,12 +83,14 @@ def _anywhere(ports: Sequence[Port]) -> list[Reserved]:
 
 def _from(ports: Sequence[Port], start: int) -> list[Reserved]:
     taken: list[Reserved] = []
+    open_now = len(os.listdir("/proc/self/fd"))
     try:
-        for port in ports:
-            one = Reserved(Port(port.container_port, start, port.host_ip, port.protocol), [])
-            taken.append(one)
-            _take(one)
-            start = one.port.host_port + 1
+        with Room(open_now + 2 * len(ports) + _SPARE):
+            for port in ports:
+                one = Reserved(Port(port.container_port, start, port.host_ip, port.protocol), [])
+                taken.append(one)
+                _take(one)
+                start = one.port.host_port + 1
     except BaseException:
         for one in taken:
             one.close()
@@ -116,10 +121,10 @@ def _bound(address: str, port: Port) -> sockets.Socket:
     try:
         if family == sockets.AF_INET6:
             socket.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-        if kind == sockets.SOCK_STREAM:  # past connections may still linger on the port (TIME_WAIT)
+        if port.protocol == "tcp":  # past connections may still linger on the port (TIME_WAIT)
             socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
         socket.bind((address, port.host_port))
-        if kind == sockets.SOCK_STREAM:
+        if port.protocol == "tcp":  # nobody serves the sockets of SCTP: nftables alone does
             socket.listen(_BACKLOG)
     except BaseException:
         socket.close()
