@@ -20,9 +20,11 @@ from _socket import (
     MSG_TRUNC,
     NETLINK_ROUTE,
     SCM_RIGHTS,
+    SO_ERROR,
     SO_REUSEADDR,
     SOCK_CLOEXEC,
     SOCK_DGRAM,
+    SOCK_NONBLOCK,
     SOCK_RAW,
     SOCK_SEQPACKET,
     SOCK_STREAM,
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "IPPROTO_IPV6", "IPV6_V6ONLY", "MSG_DONTWAIT", "MSG_NOSIGNAL",
-    "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_RAW", "SOCK_SEQPACKET", "SOCK_STREAM",
-    "SOL_SOCKET", "SO_REUSEADDR", "Socket", "inet_ntop", "inet_pton", "pack_address", "pair", "receive_descriptors",
-    "send_descriptors",
+    "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_NONBLOCK", "SOCK_RAW",
+    "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ERROR", "SO_REUSEADDR", "Socket", "accept", "allow_foreign",
+    "inet_ntop", "inet_pton", "pack_address", "pair", "receive_descriptors", "send_descriptors",
 ]  # fmt: skip
 
 _DESCRIPTOR = Struct("i")
+_FREEBIND = {AF_INET: (0, 15), AF_INET6: (41, 78)}  # IP_FREEBIND of linux/in.h, IPV6_FREEBIND of linux/in6.h
 
 
 class Socket(_Socket):
@@ -85,6 +88,19 @@ def pair(type: int = SOCK_SEQPACKET) -> tuple[Socket, Socket]:
     """Two Unix sockets connected with each other."""
     first, second = _socketpair(AF_UNIX, type)
     return Socket(fileno=first.detach()), Socket(fileno=second.detach())
+
+
+def accept(listener: Socket) -> tuple[Socket, str]:
+    """The next connection, which does not block, and the address of who has made it."""
+    descriptor, peer = listener._accept()  # type: ignore[attr-defined]  # socket.socket's own accept calls it
+    connection = Socket(fileno=descriptor)
+    connection.setblocking(False)
+    return connection, peer[0]
+
+
+def allow_foreign(socket: Socket) -> None:
+    """Let it be bound to an address that this machine does not have yet (IP_FREEBIND, ip(7))."""
+    socket.setsockopt(*_FREEBIND[socket.family], 1)
 
 
 def send_descriptors(socket: Socket, message: bytes, descriptors: Sequence[int]) -> None:

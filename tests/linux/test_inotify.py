@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import select
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from ringfence.linux.inotify import Watch
+from ringfence.linux.inotify import Changes, Watch
 
 LONG = 30.0  # seconds
 
@@ -47,3 +49,30 @@ def test_without_anything_it_returns_in_time(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="none"):
         Watch(str(tmp_path / "none"))
+
+
+def test_the_names_of_what_is_renamed_and_removed_are_told_once(tmp_path: Path) -> None:
+    with Changes(str(tmp_path)) as changes:
+        assert changes.read() == []
+        for name in ("a", "ä", "a"):
+            (tmp_path / "new").write_text("")
+            (tmp_path / "new").rename(tmp_path / name)
+        (tmp_path / "ä").unlink()
+        assert changes.descriptor is not None and select.select([changes.descriptor], [], [], LONG)[0]
+        assert changes.read() == ["a", "ä"]
+        assert changes.read() == []
+
+
+def test_when_there_are_too_many_names_or_the_directory_has_gone_they_are_not_known(tmp_path: Path) -> None:
+    directory = tmp_path / "there"
+    directory.mkdir()
+    with Changes(str(directory)) as changes:
+        most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        for number in range(most // 2 + 10):
+            (directory / "new").touch()
+            os.rename(directory / "new", directory / str(number % 2))
+            os.unlink(directory / str(number % 2))
+        assert changes.read() is None
+        assert changes.read() == []
+        directory.rmdir()
+        assert changes.read() is None
