@@ -6,7 +6,7 @@ import os
 
 from ringfence.errors import Conflict, InvalidInput
 from ringfence.linux import rtlink
-from ringfence.network import addresses
+from ringfence.network import addresses, subnets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def check(network: Network, options: Mapping[str, Collection[str]]) -> None:
         raise InvalidInput(what, hint="1280 is the least of IPv6" if six and network.mtu >= _LEAST_MTU else "")
     if network.interface and not valid_name(network.interface):
         raise InvalidInput(f"{where}: {network.interface!r} is no interface name of 1 to {rtlink.LONGEST_NAME} bytes")
-    for subnet in network.subnets:
-        block = addresses.parse_block(subnet.cidr)
-        if subnet.gateway and not block.holds(subnet.gateway):
-            raise InvalidInput(f"{where}: gateway {subnet.gateway} is not in {subnet.cidr}")
+    subnets.check(where, network.subnets)
+    for destination, gateway in network.routes:
+        if addresses.parse_block(destination).bits != addresses.to_number(gateway)[0]:
+            raise InvalidInput(f"{where}: route {destination} by {gateway} is of two families")
 
 
 def check_attachment(network: Network, attachment: Attachment) -> None:
