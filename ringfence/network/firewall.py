@@ -38,6 +38,8 @@ PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _ANY = ("", "0.0.0.0", "::")
 _NETWORK_SETS = ("bridges", "inside", "internal", "isolated", "subnets4", "subnets6")
 _PORT_MAPS = ("addressed4", "addressed6", "ports4", "ports6")
+_WITHOUT_END = ("udp", "sctp")  # connections that last as long as somebody sends (sctp's by its timers)
+_UNTOLD = (errno.EINVAL, errno.EOPNOTSUPP)  # a kernel without nf_conntrack_netlink: they end by themselves
 _FAMILIES = {1: "inet", 2: "ip", 7: "bridge", 10: "ip6"}
 _MOST_ATTEMPTS = 200
 _AGAIN = (errno.ERESTART, errno.EEXIST, errno.ENOENT)  # another process has changed, made or removed something
@@ -103,6 +105,7 @@ class Firewall:
                 connection.change(self._deletions(going), generation)
 
         self._repeat(attempt)
+        _forget(ours)
 
     def rebuild(self, networks: Iterable[Network],
                 published: Iterable[tuple[str, Sequence[Port], Sequence[str]]]) -> list[str]:  # fmt: skip
@@ -117,8 +120,10 @@ class Firewall:
             for name, elements in one.items():
                 wanted.setdefault(name, []).extend(elements)
         stale: list[str] = []
+        present: Wanted = {}
 
         def attempt(connection: NftablesConnection) -> None:
+            nonlocal present
             generation = connection.generation()
             present = self._present(connection, _PORT_MAPS) or {}
             known = {element.comment for name in _PORT_MAPS for element in wanted.get(name, ())}
@@ -130,6 +135,8 @@ class Firewall:
                 connection.change([nftables.delete_table(self.table)], generation)
 
         self._repeat(attempt)
+        _forget({name: [one for one in elements if one not in wanted.get(name, ())]
+                 for name, elements in present.items()})  # fmt: skip
         return stale
 
     def published(self) -> list[dict[str, str | int]]:
@@ -180,12 +187,17 @@ class Firewall:
     def _replace(self, connection: NftablesConnection, wanted: Wanted) -> None:
         """Add elements in the place of those with the same keys and other data."""
         generation = connection.generation()
-        other = {
-            name: [one for one in elements if connection.element(self.table, name, one.key) not in (None, one)]
+        present = {
+            name: [connection.element(self.table, name, one.key) for one in elements]
             for name, elements in wanted.items()
             if name in _PORT_MAPS
         }
-        connection.change(self._deletions(other) + self._additions(wanted), generation)
+        replaced = {
+            name: [one for one in elements if one is not None and one not in wanted[name]]
+            for name, elements in present.items()
+        }
+        connection.change(self._deletions(replaced) + self._additions(wanted), generation)
+        _forget(replaced)
 
     def _repeat(self, attempt: Callable[[NftablesConnection], None]) -> None:
         """Until no other process has come between what was read and what was written."""
@@ -293,6 +305,24 @@ def _port(name: str, element: Element) -> dict[str, str | int]:
         "address": sockets.inet_ntop(family, element.data[:size]),
         "container_port": int.from_bytes(element.data[size : size + 2], "big"),
     }
+
+
+def _forget(going: Wanted) -> None:
+    """Let clients whose datagrams went to these ports find who has the ports now."""
+    ports = [_port(name, element) for name, elements in going.items() for element in elements]
+    answering = {(PROTOCOLS[str(one["protocol"])], _packed(str(one["address"])))
+                 for one in ports if one["protocol"] in _WITHOUT_END}  # fmt: skip
+    if not answering:
+        return
+    from ringfence.linux.conntrack import ConntrackConnection
+
+    try:
+        with ConntrackConnection() as connection:
+            for protocol, address in answering:
+                connection.forget(protocol, address)
+    except OSError as error:
+        if error.errno not in _UNTOLD:
+            raise
 
 
 def _packed(address: str) -> bytes:

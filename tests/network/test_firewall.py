@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import socket
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from ringfence.network.firewall import Firewall
 from ringfence.network.values import Network, Port
@@ -37,8 +42,15 @@ def test_a_port_is_reached_from_other_hosts_and_from_this_one_by_its_addresses()
     on_machine(work)
 
 
-def test_a_port_is_reached_from_containers_of_the_same_network_of_another_and_from_its_own() -> None:
+BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+
+
+@pytest.mark.parametrize("bridged", [True, False], ids=["br_netfilter", "bridge alone"])
+def test_a_port_is_reached_from_containers_of_the_same_network_of_another_and_from_its_own(bridged: bool) -> None:
     def work(machine: Machine) -> None:
+        if BRIDGED.exists():
+            for file in (BRIDGED, BRIDGED.with_name("bridge-nf-call-ip6tables")):
+                file.write_text(str(int(bridged)))
         web, neighbour, stranger = machine.container(WEB), machine.container(WEB), machine.container(DB)
         for network in (WEB, DB):
             FIREWALL.open_network(network)
@@ -49,6 +61,30 @@ def test_a_port_is_reached_from_containers_of_the_same_network_of_another_and_fr
             for here in (*HERE.values(), "10.78.0.1", "fd00:78::1"):
                 for caller in (web, neighbour, stranger):
                     assert caller.ask(here, port, protocol).startswith(f"{web.name} "), (caller.name, here, protocol)
+
+    on_machine(work)
+
+
+def test_a_client_of_udp_that_goes_on_sending_finds_who_has_the_port_now() -> None:
+    def work(machine: Machine) -> None:
+        first, second = machine.container(WEB), machine.container(WEB)
+        FIREWALL.open_network(WEB)
+        for space in (first, second):
+            space.serve(53, "udp")
+        ports = [Port(53, 5353, protocol="udp")]
+        for family, here in ((socket.AF_INET, HERE[4]), (socket.AF_INET6, HERE[6])):
+            make = functools.partial(socket.socket, family, socket.SOCK_DGRAM)
+            with machine.outside.do(make) as client:
+                client.settimeout(2)
+                client.connect((here, 5353))
+                for space, way in ((first, "unpublish"), (second, "replace"), (first, "rebuild"), (second, "")):
+                    FIREWALL.publish(space.name, ports, space.addresses)
+                    client.send(b"?")
+                    assert client.recv(100).decode().startswith(f"{space.name} "), (family, way)
+                    if way == "unpublish":
+                        FIREWALL.unpublish(space.name, ports, space.addresses)
+                    elif way == "rebuild":
+                        assert FIREWALL.rebuild([WEB], []) == [space.name]
 
     on_machine(work)
 
