@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ringfence.cli import access, exitcodes
+from ringfence.cli import access, exitcodes, streams
 from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import Verb
 from ringfence.engine.options import OPTIONS
@@ -113,8 +113,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
         main.complain(error)
         return error.exit_code or exitcodes.FAILED
     if arguments.text("iidfile"):
-        with open(arguments.text("iidfile"), "w") as file:
-            file.write(built.id if len(built.ids) == 1 else built.digest)
+        streams.note(arguments.text("iidfile"), built.id if len(built.ids) == 1 else built.digest)
     if not any(word in ("-",) or word.endswith("dest=-") for word in arguments.many("output")):
         print("\n".join(built.ids))
     return 0

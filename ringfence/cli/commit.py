@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringfence.cli import streams
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
 
@@ -26,8 +27,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
                         message=arguments.text("message"), change=arguments.many("change"),
                         pause=arguments.on("pause"))  # fmt: skip
     if path := arguments.text("iidfile"):
-        with open(path, "w") as file:
-            file.write(id)
+        streams.note(path, id)
     print(id)
     return 0
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ringfence.cli.parser import Arguments
     from ringfence.engine import Engine
 
+LONGEST_PASSWORD = 1 << 16  # characters; a token has a few thousand
 FLAGS = (
     *access.FLAGS,
     Flag("get-login", "Print the user who is logged in, and do nothing else"),
@@ -48,7 +49,7 @@ def _asked(arguments: Arguments) -> tuple[str, str]:
             raise UsageError("--password and --password-stdin are mutually exclusive", status=1)
         if not username:
             raise UsageError("must provide --username with --password-stdin", status=1)
-        return username, sys.stdin.read().rstrip("\r\n")
+        return username, sys.stdin.read(LONGEST_PASSWORD).rstrip("\r\n")
     if password:
         sys.stderr.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n")
     if not (username and password) and not os.isatty(0):

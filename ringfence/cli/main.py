@@ -6,6 +6,7 @@ holds the budget). This package alone reads the environment: RINGFENCE_ROOT, RIN
 
 from __future__ import annotations
 
+import _io
 import _signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
 import gc
 import os
@@ -13,13 +14,13 @@ import sys
 
 from ringfence.cli import exitcodes, verbs
 from ringfence.cli.parser import Flag, HelpWanted, UsageError, parse
-from ringfence.errors import RingfenceError
+from ringfence.errors import Failed, InvalidInput, RingfenceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from sys import UnraisableHookArgs
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from ringfence.cli.parser import Arguments
     from ringfence.cli.verb import Verb
@@ -96,9 +97,13 @@ def main(words: Sequence[str]) -> int:
         return exitcodes.BROKEN_PIPE
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
+    except UnicodeEncodeError as error:  # a word that is not UTF-8 came to where only UTF-8 is kept
+        return _report(InvalidInput(f'"{error.object}" is not UTF-8'), command)
     except (RingfenceError, OSError) as error:
-        _report(error, command)
-        return exitcodes.of(error, command.verb)
+        return _report(error, command)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return _report(Failed(f"this is a bug of {PROGRAM}'s: {said}", hint="--debug tells where"), command, error)
 
 
 def _act(command: Command) -> int:
@@ -140,31 +145,46 @@ def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | No
 
 
 def explain(error: BaseException) -> str:
-    """One line for a person."""
+    """One line for a person, in which nothing steers the terminal: what cannot be printed is told by its codes."""
+    said = str(error)
     if isinstance(error, OSError) and error.strerror:
         names = (error.filename, error.filename2)
         places = " -> ".join(os.fsdecode(name) for name in names if isinstance(name, (str, bytes)))
-        return f"{places}: {error.strerror}" if places else error.strerror
-    return " ".join(str(error).split("\n"))
+        said = f"{places}: {error.strerror}" if places else error.strerror
+    if said.isprintable():
+        return said
+    return "".join(character if character.isprintable() else _code(character) for character in said.strip())
+
+
+def _code(character: str) -> str:
+    if character in "\n\t":
+        return " "
+    escaped = os.fsencode(character) if "\udc80" <= character <= "\udcff" else character.encode("unicode_escape")
+    return escaped.decode("ascii", "backslashreplace")
 
 
 def complain(error: BaseException) -> None:
     """Say on stderr what went wrong, in one line; what was printed before stands before it."""
-    sys.stdout.flush()
-    sys.stderr.write(f"{PROGRAM}: {explain(error)}\n")
+    try:
+        sys.stdout.flush()
+    finally:  # where standard output is what fails, that is told, too
+        sys.stderr.write(f"{PROGRAM}: {explain(error)}\n")
 
 
-def _report(error: RingfenceError | OSError, command: Command) -> None:
+def _report(error: RingfenceError | OSError, command: Command, cause: Exception | None = None) -> int:
+    """Say what went wrong, where it arose (`cause`) only with --debug, and return the exit code."""
     if isinstance(error, UsageError) and isinstance(error.args[0], str):
         error.hint = f"see '{command.name} --help'"
+    status = exitcodes.of(error, command.verb)
     try:
         complain(error)
         if command.options is not None and command.options.on("debug"):
             import traceback
 
-            traceback.print_exception(error)
-    except BrokenPipeError:
-        return
+            traceback.print_exception(cause or error)
+    except OSError:  # a closed pipe, a full disk: there is nobody to tell
+        return status
+    return status
 
 
 def _open_standard_streams() -> None:
@@ -174,6 +194,20 @@ def _open_standard_streams() -> None:
         if getattr(sys, name) is None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `descriptor`
             setattr(sys, name, os.fdopen(descriptor, mode))
+    # as docker's: whatever the locale, UTF-8; a name that is none comes out as the bytes that it is
+    sys.stdout = _io.TextIOWrapper(_io.BufferedWriter(_Output(1, "w", closefd=False)), "utf-8", "surrogateescape",
+                                   line_buffering=os.isatty(1))  # fmt: skip
+
+
+class _Output(_io.FileIO):
+    """Standard output, whose errors say so."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def _interrupt_again(lost: UnraisableHookArgs) -> None:
@@ -200,4 +234,6 @@ def script() -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         status = exitcodes.BROKEN_PIPE
+    except OSError:  # `main` has told of it
+        status = status or exitcodes.FAILED
     os._exit(status)

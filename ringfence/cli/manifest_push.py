@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ringfence.cli import access, progress
+from ringfence.cli import access, progress, streams
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
 
@@ -30,8 +30,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
         digest = engine.manifest_push(name, *destination, purge=arguments.on("purge"), tell=tell,
                                       **access.of(arguments))  # fmt: skip
     if path := arguments.text("digestfile"):
-        with open(path, "w") as file:
-            file.write(digest)
+        streams.note(path, digest)
     print(digest)
     return 0
 

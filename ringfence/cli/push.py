@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ringfence.cli import access, progress
+from ringfence.cli import access, progress, streams
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
 from ringfence.oci.reference import Reference
@@ -39,8 +39,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
                              compression=arguments.text("compression-format") or "gzip" * arguments.on("compress"),
                              **access.of(arguments))  # fmt: skip
     if path := arguments.text("digestfile"):
-        with open(path, "w") as file:
-            file.write(pushed[-1]["Digest"])
+        streams.note(path, pushed[-1]["Digest"])
     if quiet:
         for result in pushed:
             print(f"{given.name}:{result['Tag']}")

@@ -178,6 +178,9 @@ def _write(fd: int, data: bytes) -> None:
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             poll.poll()
+        except OSError as error:
+            error.filename = "standard output" if fd == STDOUT else "standard error"
+            raise
 
 
 class _Signals:

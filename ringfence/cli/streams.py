@@ -31,6 +31,19 @@ def write(path: str, make: Callable[[BinaryIO], object]) -> None:
         make(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
+    try:
+        _into(path, make)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+
+
+def note(path: str, text: str) -> None:
+    """Write what was made, an ID or a digest, to the file that a flag names."""
+    write(path, lambda output: output.write(text.encode()))
+
+
+def _into(path: str, make: Callable[[BinaryIO], object]) -> None:
     if os.path.exists(path) and not os.path.isfile(path):  # /dev/null, a pipe: nothing to be renamed
         with open(path, "wb") as output:
             make(output)

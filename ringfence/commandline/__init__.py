@@ -185,12 +185,21 @@ def _store(arguments: Arguments, long: dict[str, Flag], flag: Flag, value: str) 
         assert isinstance(earlier, list)
         earlier.append(value)
     elif kind == "int":
-        try:
-            arguments.given[name] = int(value)
-        except ValueError:
-            raise UsageError(f'invalid argument "{value}" for "{flag.shown}" flag: not a whole number') from None
+        number = _number(value)
+        if number is None:
+            raise UsageError(f'invalid argument "{value}" for "{flag.shown}" flag: not a whole number')
+        arguments.given[name] = number
     else:
         arguments.given[name] = value
+
+
+def _number(value: str) -> int | None:
+    """A whole number of 64 bits; None for anything else."""
+    try:
+        number = int(value) if value.isascii() and len(value) <= 20 else None
+    except ValueError:
+        return None
+    return number if number is not None and -(1 << 63) <= number < 1 << 63 else None
 
 
 class HelpWanted(Exception):

@@ -9,15 +9,17 @@ other brings datetime and collections along, 4 ms for nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
-from ringfence.errors import Corrupt, Denied, Failed
+from ringfence.errors import Corrupt, Denied, Failed, InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 FILE = "ringfence.db"
 _WAIT = 10.0  # seconds
@@ -42,6 +44,8 @@ def connect(data_dir: str | os.PathLike[str]) -> sqlite3.Connection:
         raise _explain(error, path) from error
     except PermissionError as error:
         raise Denied(f"{path}: {error.strerror}") from error
+    except FileExistsError as error:  # os.makedirs: what is there is no directory
+        raise InvalidInput(f"{error.filename}: is not a directory") from error
     except OSError as error:
         raise Failed(f"{path}: {error.strerror}", errno=error.errno or 0) from error
     return connection
@@ -96,7 +100,10 @@ def _explain(error: sqlite3.Error, path: str) -> Exception:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Corrupt(f"{path}: not a usable database: {error}")
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")):
-        return Denied(f"{path}: {error}")
+        return Denied(f"{path}: {error}", hint="the file and its directory must be writable, even to look")
+    space = os.statvfs(os.path.dirname(path))  # SQLite says only "disk I/O error" of some writes to a full disk
+    if not space.f_bavail or (space.f_files and not space.f_favail):
+        return Failed(f"{path}: no space left on device", errno=errno.ENOSPC, hint="even to look, a little is needed")
     return Failed(f"{path}: {error}")
 
 
@@ -141,7 +148,7 @@ class transaction:
 
 
 def _file_of(connection: sqlite3.Connection) -> str:
-    return str(connection.execute("PRAGMA database_list").fetchone()["file"])
+    return str(connection.execute("PRAGMA database_list").fetchone()["file"])  # kept by the connection, not read
 
 
 def schema(connection: sqlite3.Connection, component: str, statements: Sequence[str]) -> None:
@@ -168,8 +175,18 @@ def schema(connection: sqlite3.Connection, component: str, statements: Sequence[
         )
 
 
+def rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Any]:
+    """All rows that `query` finds. Raises Failed, Denied or Corrupt for what SQLite refuses."""
+    import _sqlite3 as sqlite3
+
+    try:
+        return connection.execute(query, values).fetchall()
+    except sqlite3.Error as error:
+        raise _explain(error, _file_of(connection)) from error
+
+
 def _version(connection: sqlite3.Connection, component: str) -> int:
-    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'components'").fetchone():
+    if not rows(connection, "SELECT 1 FROM sqlite_schema WHERE name = 'components'"):
         return 0
-    row = connection.execute("SELECT version FROM components WHERE name = ?", (component,)).fetchone()
-    return row[0] if row else 0
+    found = rows(connection, "SELECT version FROM components WHERE name = ?", (component,))
+    return found[0][0] if found else 0

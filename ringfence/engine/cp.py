@@ -61,6 +61,8 @@ def placed(source: str, is_directory: bool, target: str, target_mode: int | None
         return target, "" if content_only and is_directory else name
     if is_directory or target.endswith("/"):
         raise InvalidInput(f"cp: {target} is not a directory")
+    if not stat.S_ISREG(target_mode):  # a device would be replaced, for everybody who uses it
+        raise InvalidInput(f"cp: {target} is neither a directory nor a regular file")
     directory, new = os.path.split(os.path.normpath(target))
     return directory or ".", new
 

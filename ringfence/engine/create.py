@@ -9,6 +9,7 @@ from ringfence.engine import events, names, repair, spec_process
 from ringfence.engine.container import Container
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import parse
+from ringfence.engine.options_kinds import texts
 from ringfence.engine.records import CREATED, ContainerRecord
 from ringfence.errors import Conflict, InvalidInput, NotFound
 
@@ -34,8 +35,8 @@ def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mappi
     options = parse(raw)
     record, lock = reserve(engine, image, command, options)
     with lock:
+        events.emit_container(engine, record, "create")  # if this fails, the next command rolls the rest back
         engine.records.mark(record, CREATED)
-        events.emit_container(engine, record, "create")
     return Container(engine, record, _warnings(options))
 
 
@@ -180,7 +181,7 @@ def _remove_unused(engine: Engine, id: str) -> None:
 def _command(command: Sequence[str] | None) -> Sequence[str]:
     if isinstance(command, str):
         raise InvalidInput("command: must be a list of arguments", hint='["sh", "-c", "..."] for a shell command')
-    return list(command or ())
+    return texts("command", command or ())
 
 
 def _suits(image: Image, platform: str) -> bool:
@@ -281,7 +282,7 @@ def _forget(engine: Engine, record: ContainerRecord, options: Options) -> None:
     if options.cidfile:
         try:
             with open(options.cidfile) as file:
-                ours = file.read() == record.id
+                ours = file.read(len(record.id) + 1) == record.id
         except OSError:
             return
         if ours:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _sqlite3 as sqlite3
 
 from ringfence import json
-from ringfence.content.database import schema, transaction
+from ringfence.content.database import rows, schema, transaction
 from ringfence.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -84,15 +84,15 @@ class Groups:
 
     def get(self, name: str) -> GroupRecord:
         """NotFound `no such group: X`, also of one that is being removed."""
-        row = self._connection.execute(f"SELECT {COLUMNS} FROM groups WHERE name = ?", (name,)).fetchone()
-        if row is None or row[3] == REMOVING:
+        found = rows(self._connection, f"SELECT {COLUMNS} FROM groups WHERE name = ?", (name,))
+        if not found or found[0][3] == REMOVING:
             raise NotFound(f"no such group: {name}", hint=f"ringfence group create {name}")
-        return GroupRecord.of(row)
+        return GroupRecord.of(found[0])
 
     def all(self) -> list[GroupRecord]:
         """Every group, those being removed too, by name: one stands before those below it."""
-        rows = self._connection.execute(f"SELECT {COLUMNS} FROM groups")
-        return sorted([GroupRecord.of(row) for row in rows], key=lambda record: record.name.split("/"))
+        found = rows(self._connection, f"SELECT {COLUMNS} FROM groups")
+        return sorted([GroupRecord.of(row) for row in found], key=lambda record: record.name.split("/"))
 
     def line(self, name: str) -> list[GroupRecord]:
         """The group of this name and those above it, the highest first."""

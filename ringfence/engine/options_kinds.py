@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 DURATION_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 INT64_MAX = (1 << 63) - 1
+LONGEST_FILE = 16 << 20  # of those that flags name: /dev/zero would not end
 
 
 class Option:
@@ -80,14 +81,25 @@ def switch(flag: str, value: Any) -> bool:
 
 
 def text(flag: str, value: Any) -> str:
-    """Any text the kernel can carry in an argument: no NUL byte."""
+    """Any text the kernel can carry in an argument (no NUL byte) and a spec can (runtime-spec: JSON is UTF-8)."""
     if not isinstance(value, str):
         value = value.__fspath__() if hasattr(value, "__fspath__") else value
         if not isinstance(value, str):
             bad(flag, value, "is not text")
     if "\0" in value:
         raise InvalidInput(f"{flag}: the value contains a NUL byte")
+    if not is_unicode(value):
+        bad(flag, value, "is not UTF-8")
     return str(value)
+
+
+def is_unicode(value: str) -> bool:
+    """Whether `value` is text: bytes that are not UTF-8 come from a command line as lone surrogates (PEP 383)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def word(flag: str, value: Any) -> str:
@@ -237,9 +249,11 @@ def host_file(flag: str, path: str) -> str:
     """The text of a file that the caller named (`--env-file`, `--label-file`, a seccomp profile)."""
     try:
         with open(path, "rb") as file:
-            raw = file.read()
+            raw = file.read(LONGEST_FILE + 1)
     except OSError as error:
         raise InvalidInput(f"{flag}: cannot read {path}: {error.strerror}") from error
+    if len(raw) > LONGEST_FILE:
+        raise InvalidInput(f"{flag}: {path} is longer than {LONGEST_FILE >> 20} MiB")
     try:
         return raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

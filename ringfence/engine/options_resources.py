@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LEAST_MEMORY = 6 << 20
 DEEPEST_GROUP = 7  # groups one below another: an htb tree has eight levels, the last is for containers
 LONGEST_GROUP = 64  # characters: with an id it is the name of a directory
+LONGEST_FILE_NAME = 255  # NAME_MAX, limits.h
 CPU_PERIOD = 100_000  # microseconds: the kernel's default, Documentation/scheduler/sched-bwc.rst
 
 # Bits per second, in tc(8)'s words; its words for bytes ("mbps") are left out, for most people take them for bits.
@@ -67,7 +68,7 @@ def cpus(flag: str, value: Any) -> int:
 
 def index_list(flag: str, value: Any) -> str:
     """A list of numbers and ranges as cpuset(7) writes them: `0-2,5`; empty means all."""
-    words = str(value) if isinstance(value, int) else text(flag, value)
+    words = str(value) if isinstance(value, int) else text(flag, value).strip()
     _indexes(flag, words)
     return words
 
@@ -305,6 +306,8 @@ def check(options: Options) -> None:
     parent = options.cgroup_parent
     if ".." in parent.split("/"):
         bad("--cgroup-parent", parent, "may not contain ..")
+    if "\n" in parent or any(len(os.fsencode(name)) > LONGEST_FILE_NAME for name in parent.split("/")):
+        bad("--cgroup-parent", parent, "is not the path of a cgroup")
 
 
 def _check_present(flag: str, asked: str, online: str) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import _sqlite3 as sqlite3
 
 from ringfence import json
-from ringfence.content.database import schema, transaction
+from ringfence.content.database import rows, schema, transaction
+from ringfence.engine.options_kinds import is_unicode
 from ringfence.errors import Conflict, InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -122,8 +123,8 @@ class Records:
 
     def get(self, id: str) -> ContainerRecord | None:
         """The record of exactly this id, as it is now, or None."""
-        row = self._connection.execute(f"SELECT {COLUMNS} FROM containers WHERE id = ?", (id,)).fetchone()
-        return ContainerRecord.of(row) if row else None
+        found = rows(self._connection, f"SELECT {COLUMNS} FROM containers WHERE id = ?", (id,))
+        return ContainerRecord.of(found[0]) if found else None
 
     def find(self, name: str) -> ContainerRecord:
         """By id, by name, or by an unambiguous beginning of the id; in this order, as docker does.
@@ -131,22 +132,24 @@ class Records:
         NotFound `no such container: X`; InvalidInput if several ids begin so.
         """
         name = name.removeprefix("/")
-        select = f"SELECT {COLUMNS} FROM containers WHERE "
-        rows = self._connection.execute(select + "id = ? OR name = ?", (name, name)).fetchall()
-        if not rows and name and not name.strip("0123456789abcdef"):
-            rows = self._connection.execute(select + "id > ? AND id < ? LIMIT 2", (name, name + "g")).fetchall()
-            if len(rows) > 1:
-                raise InvalidInput(f"the id {name!r} is the beginning of several containers'", hint="give more of it")
-        if not rows:
+        if not is_unicode(name):
             raise NotFound(f"no such container: {name}")
-        return ContainerRecord.of(min(rows, key=lambda row: row[0] != name))
+        select = f"SELECT {COLUMNS} FROM containers WHERE "
+        found = rows(self._connection, select + "id = ? OR name = ?", (name, name))
+        if not found and name and not name.strip("0123456789abcdef"):
+            found = rows(self._connection, select + "id > ? AND id < ? LIMIT 2", (name, name + "g"))
+            if len(found) > 1:
+                raise InvalidInput(f"the id {name!r} is the beginning of several containers'", hint="give more of it")
+        if not found:
+            raise NotFound(f"no such container: {name}")
+        return ContainerRecord.of(min(found, key=lambda row: row[0] != name))
 
     def all(self) -> list[ContainerRecord]:
         """Every container, newest first."""
-        rows = self._connection.execute(f"SELECT {COLUMNS} FROM containers ORDER BY created DESC, id")
-        return [ContainerRecord.of(row) for row in rows]
+        found = rows(self._connection, f"SELECT {COLUMNS} FROM containers ORDER BY created DESC, id")
+        return [ContainerRecord.of(row) for row in found]
 
     def _taken(self, name: str) -> Conflict:
-        row = self._connection.execute("SELECT id FROM containers WHERE name = ?", (name,)).fetchone()
-        owner = f" by container {row[0][:12]}" if row else ""
+        found = rows(self._connection, "SELECT id FROM containers WHERE name = ?", (name,))
+        owner = f" by container {found[0][0][:12]}" if found else ""
         return Conflict(f"the container name {name!r} is already in use{owner}", hint="remove or rename that one")

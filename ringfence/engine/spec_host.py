@@ -159,7 +159,10 @@ def _devices(options: Options) -> list[HostDevice]:
         except OSError as error:
             raise InvalidInput(f"--device: {asked['host']}: {(error.strerror or '').lower()}") from error
         if stat.S_ISDIR(status.st_mode):
-            below = list(_below(asked["host"], asked["container"], asked["access"]))
+            try:
+                below = _below(asked["host"], asked["container"], asked["access"])
+            except OSError as error:
+                raise InvalidInput(f"--device: {error.filename}: {(error.strerror or '').lower()}") from error
             if not below:
                 raise InvalidInput(f"--device: {asked['host']}: no devices in this directory")
             found += below
@@ -197,7 +200,7 @@ _OWN = ("pts", "shm", "fd", "mqueue", "console", "ptmx", ".lxc", ".lxd-mounts", 
 
 
 def _all_devices() -> list[HostDevice]:
-    return list(_below("/dev", "/dev", "rwm", skip=_OWN))
+    return _below("/dev", "/dev", "rwm", skip=_OWN)
 
 
 def _below(source: str, target: str, access: str, skip: Sequence[str] = ()) -> list[HostDevice]:
@@ -207,7 +210,10 @@ def _below(source: str, target: str, access: str, skip: Sequence[str] = ()) -> l
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name in skip or entry.is_symlink():
                 continue
-            status = entry.stat(follow_symlinks=False)
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # gone since the directory was read, as a closed terminal's
+                continue
             inside = f"{target}/{entry.name}"
             if stat.S_ISDIR(status.st_mode):
                 found += _below(entry.path, inside, access)

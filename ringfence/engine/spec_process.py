@@ -31,7 +31,7 @@ def arguments(options: Options, image_config: Mapping[str, Any], command: Sequen
     elif list(entrypoint) == [""]:
         entrypoint = []
     argv = [*entrypoint, *command]
-    if not argv or not argv[0]:
+    if not argv:
         raise InvalidInput("no command specified, and the image has none")
     return argv
 

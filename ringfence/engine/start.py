@@ -11,12 +11,14 @@ from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
 from ringfence.engine.session import Session
 from ringfence.errors import CannotExecute, Conflict, Failed, RingfenceError
-from ringfence.linux import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
+    from ringfence.runtime.interface import Started
 
 NOT_FOUND, CANNOT_EXECUTE, FAILED = 127, 126, 128
 """The exit codes that `inspect` shows of a start that failed: no such program, not executable, anything else."""
@@ -58,10 +60,11 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         order = launching.prepare(engine, record, options, window)
         if health.interval(record, options):
             health.reset(engine, record)
-        started = engine.runtime_of(record).start(order)
         if options.pidfile:
-            _write_pidfile(options.pidfile, started.pid)
-    except RingfenceError as error:
+            started = _with_pidfile(options.pidfile, lambda: engine.runtime_of(record).start(order))
+        else:
+            started = engine.runtime_of(record).start(order)
+    except (RingfenceError, OSError) as error:
         if not locked:
             _failed(engine, record, error)
         raise
@@ -114,20 +117,34 @@ def _forget_last_run(engine: Engine, record: ContainerRecord) -> None:
         os.unlink(places.exit_file(engine, record.id))
 
 
-def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError) -> None:
-    if record.auto_remove:
-        from ringfence.engine import rm
+def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError | OSError) -> None:
+    from ringfence.engine import rm
 
+    if record.auto_remove:
         rm.remove(engine, record, volumes=True)
         return
+    rm.forget_run(engine, record)
     record.started, record.error, record.start_code = False, str(error), FAILED
     if isinstance(error, CannotExecute):
         record.start_code = NOT_FOUND if error.errno == errno.ENOENT else CANNOT_EXECUTE
     engine.records.save(record)
 
 
-def _write_pidfile(path: str, pid: int) -> None:
+def _with_pidfile(path: str, start: Callable[[], Started]) -> Started:
+    """Start with a pid file that can be written to; Failed, and nothing was started, if it cannot."""
+    from ringfence.linux.pidfile import PidFile
+
     try:
-        processes.write_pid_file(path, pid)
+        file = PidFile(path)
     except OSError as error:
         raise Failed(f"--pidfile: cannot write {path}: {error.strerror}", errno=error.errno or 0) from error
+    try:
+        started = start()
+    except BaseException:
+        file.forget()
+        raise
+    try:
+        file.write(started.pid)
+    except OSError as error:
+        raise Failed(f"--pidfile: cannot write {path}: {error.strerror}", errno=error.errno or 0) from error
+    return started

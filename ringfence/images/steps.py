@@ -44,9 +44,10 @@ class Steps:
         self._connection = connection
 
     def find(self, key: str) -> StepResult | None:
-        row = self._connection.execute("SELECT created, layer FROM steps WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        found = database.rows(self._connection, "SELECT created, layer FROM steps WHERE key = ?", (key,))
+        if not found:
             return None
+        row = found[0]
         self._connection.execute("UPDATE steps SET used = ? WHERE key = ?", (time.time_ns(), key))
         return StepResult(row["created"], _layer(row["layer"]))
 
@@ -59,7 +60,7 @@ class Steps:
 
     def all(self) -> list[dict[str, Any]]:
         """The latest used first: Key, Created, Used (ns), About, Layer (descriptor and diffID, or {}), ChainIDs."""
-        rows = self._connection.execute("SELECT * FROM steps ORDER BY used DESC, rowid DESC")
+        rows = database.rows(self._connection, "SELECT * FROM steps ORDER BY used DESC, rowid DESC")
         return [
             {"Key": row["key"], "Created": row["created"], "Used": row["used"], "About": row["about"],
              "Layer": json.loads(row["layer"]), "ChainIDs": json.loads(row["chain_ids"])}

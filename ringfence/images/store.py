@@ -141,7 +141,7 @@ class ImageStore:
         ]
 
     def _rows(self, query: str, *values: str) -> Rows:
-        return self._database.execute(query, values).fetchall()
+        return database.rows(self._database, query, values)
 
     # Recording
 

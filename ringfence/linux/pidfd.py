@@ -9,6 +9,8 @@ from _signal import pidfd_send_signal  # type: ignore[import-not-found]  # witho
 from ringfence.linux import processes
 from ringfence.linux.filedescriptor import FileDescriptor
 
+_LONGEST = 2_000_000.0  # seconds: poll(2) takes milliseconds in an int
+
 
 class Pidfd(FileDescriptor):
     """A process, whether or not it is our child; usable in `with`, poll and waitid(P_PIDFD)."""
@@ -23,7 +25,7 @@ class Pidfd(FileDescriptor):
 
         poll = select.poll()
         poll.register(self, select.POLLIN)
-        return bool(poll.poll(None if timeout is None else timeout * 1000))
+        return bool(poll.poll(None if timeout is None else min(timeout, _LONGEST) * 1000))
 
 
 def send_signal(descriptor: int, number: int) -> None:

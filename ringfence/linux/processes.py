@@ -70,15 +70,3 @@ def _read(pid: int, file: str) -> bytes:
             return stream.readall()
     except (FileNotFoundError, ProcessLookupError) as error:  # gone before the open, or between open and read
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path) from error
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """The pid in a file that is whole whenever it is there; a device or pipe of that name is written to as it is."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "w") as file:
-            file.write(str(pid))
-        return
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w") as file:
-        file.write(str(pid))
-    os.rename(temporary, path)

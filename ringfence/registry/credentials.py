@@ -33,6 +33,7 @@ _SHAPE = record(
     }
 )
 _NONE = ("credentials not found in native keychain", "no credentials server url", "no credentials username")
+_LONGEST = 4 << 20  # bytes of a file of credentials: /dev/zero would not end
 _PATIENCE = 60.0  # seconds for a helper, which may ask a person
 
 
@@ -157,11 +158,13 @@ def read(path: str) -> dict[str, Any]:
     """A file's document; empty if there is none. InvalidInput names what is wrong with it."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            data = file.read(_LONGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise Denied(f"{path}: {error.strerror}") from None
+    if len(data) > _LONGEST:
+        raise InvalidInput(f"{path}: is longer than {_LONGEST >> 20} MiB")
     return parse_config(data, path)
 
 
@@ -229,6 +232,8 @@ def _server(host: str) -> str:
 
 def _write(path: str, document: Mapping[str, Any]) -> None:
     """For its owner alone, and whole or not at all."""
+    if os.path.exists(path) and not os.path.isfile(path):  # a rename would replace it: /dev/null, say
+        raise InvalidInput(f"{path}: is not a regular file")
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         path = os.path.realpath(path)

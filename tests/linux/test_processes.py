@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -63,14 +62,3 @@ def test_any_name_is_read_as_it_is(name: str) -> None:
     fields = " ".join(str(number) for number in range(4, 53))
     status = processes.Status(f"17 ({name}) S {fields}\n")
     assert (status.pid, status.name, status.state, status.parent, status.start_time) == (17, name, "S", 4, 22)
-
-
-def test_a_pid_file_is_renamed_into_place_but_a_device_stays_one(tmp_path: Path) -> None:
-    null = tmp_path / "null"
-    os.mkfifo(null)
-    reader = os.open(null, os.O_RDONLY | os.O_NONBLOCK)
-    processes.write_pid_file(str(null), 17)
-    assert os.read(reader, 10) == b"17" and null.is_fifo()
-    os.close(reader)
-    processes.write_pid_file(str(tmp_path / "pid"), 18)
-    assert (tmp_path / "pid").read_text() == "18"

@@ -6,7 +6,8 @@ import os
 
 from ringfence.commandline import Flag
 from ringfence.errors import InvalidInput
-from ringfence.linux import processes, sockets
+from ringfence.linux import sockets
+from ringfence.linux.pidfile import PidFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def give(call: Call, executed: Executed) -> None:
     if call.flags.text("pidfd-socket"):
         _send(call.flags.text("pidfd-socket"), b"pidfd", os.pidfd_open(executed.pid))
     if call.flags.text("pid-file"):
-        processes.write_pid_file(call.flags.text("pid-file"), executed.pid)
+        PidFile(call.flags.text("pid-file")).write(executed.pid)
 
 
 def _send(path: str, message: bytes, descriptor: int) -> None:
