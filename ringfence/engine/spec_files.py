@@ -13,9 +13,13 @@ from ringfence.engine.spec_namespaces import host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ringfence.engine.options import Options
     from ringfence.engine.spec_host import HostFacts
 
+RESOLVED = "/run/systemd/resolve/resolv.conf"
+PUBLIC = ("8.8.8.8", "8.8.4.4")
 LOCAL_HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -43,16 +47,27 @@ def hosts(options: Options, name: str, host_text: str = "") -> str:
     return lines
 
 
-def resolv_conf(options: Options, host_text: str) -> str:
-    """/etc/resolv.conf: the host's (`host_text`) with what --dns, --dns-search and --dns-option replace in it."""
+def resolv_conf(options: Options, host_text: str, *, listen: Sequence[str] = (), private: bool = False,
+                resolved_text: str = "") -> str:  # fmt: skip
+    """/etc/resolv.conf: the host's (`host_text`) with what --dns, --dns-search and --dns-option replace in it.
+
+    `listen`: the addresses of our DNS server in the container's networks, which is asked instead and knows of --dns.
+    `private`: the container has its own loopback, so that name servers on the host's cannot be reached: instead of
+    those, the ones that systemd-resolved asks itself (RESOLVED, `resolved_text`), else PUBLIC, as docker and podman do.
+    """
     given = {"nameserver": list(options.dns), "search": list(options.dns_search), "options": list(options.dns_option)}
+    found = _found(host_text)
+    if listen:
+        given["nameserver"] = sorted(listen, key=lambda address: ":" in address)  # libc asks the first three
+        if not any(word.startswith("ndots:") for word in given["options"] or found["options"]):
+            given["options"] = [*(given["options"] or found["options"]), "ndots:0"]  # single words are names, too
+    elif private and not given["nameserver"]:
+        reachable = [address for address in found["nameserver"] if not _loopback(address)]
+        others = [address for address in _found(resolved_text)["nameserver"] if not _loopback(address)]
+        if not found["nameserver"] or reachable != found["nameserver"]:
+            given["nameserver"] = reachable or others or list(PUBLIC)
     if not any(given.values()):
         return host_text
-    found: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
-    for line in host_text.split("\n"):
-        key, *words = line.split() or [""]
-        if key in found:
-            found[key] += words
     for key, words in given.items():
         found[key] = words or found[key]
     if "." in found["search"]:  # resolv.conf(5): the root alone, docker's way to say: no search list
@@ -62,16 +77,36 @@ def resolv_conf(options: Options, host_text: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def write(id: str, options: Options, host: HostFacts, shared: str = "") -> None:
+def _found(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
+    for line in text.split("\n"):
+        key, *words = line.split() or [""]
+        if key in found:
+            found[key] += words
+    return found
+
+
+def _loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
+
+def write(id: str, options: Options, host: HostFacts, shared: str = "", listen: Sequence[str] = ()) -> None:
     """Write the three files into the bundle, readable by every user of the container.
 
-    `shared`: the bundle of the container whose network is joined; its hosts and resolv.conf hold here too.
+    `shared`: the bundle of the container whose network is joined; its hosts and resolv.conf hold here too. `listen`:
+    the addresses of our DNS server in the container's networks.
     """
     name = host_name(id, options, host)
     texts = {
         "hostname": f"{name}\n",
         "hosts": hosts(options, name, _text("/etc/hosts") if options.network == "host" else ""),
-        "resolv.conf": resolv_conf(options, _text("/etc/resolv.conf")),
+        "resolv.conf": resolv_conf(
+            options,
+            _text("/etc/resolv.conf"),
+            listen=listen,
+            private=options.network not in ("host", "none"),
+            resolved_text=_text(RESOLVED),
+        ),
     }
     if container_of(options.network):
         for file in ("hosts", "resolv.conf"):
