@@ -105,7 +105,7 @@ static int sys_clone_tree(int fd, const char *path, unsigned flags) {
 enum operation {
     NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
-    DOMAINNAME, WRITE, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
+    DOMAINNAME, WRITE, SHOW, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
     WRITE_TO, NETDEVICES, CONNECT, CONNECTED, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
 };
@@ -673,6 +673,17 @@ static void op_readonly(void) {
 
 /* ---- operations: devices, console, files --------------------------------------------------------------------------- */
 
+/* For createContainer hooks: the root with its mounts where the spec has it, until the host's tree goes. Paths still begin
+ * below what ROOT has covered "/" with. Root of a user namespace may not reach it, and then has no hook that could. */
+static void op_show(void) {
+    const char *path = string();
+    int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0 && errno == EACCES) return;
+    int fd = at < 0 ? -1 : sys_clone_tree(root_fd, "", EMPTY_PATH | RECURSIVE);
+    if (fd < 0 || sys_move(fd, at)) fail("show the container's root at %s", path);
+    close(fd), close(at);
+}
+
 static int parent_of(const char *path, char *name) {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -1109,6 +1120,7 @@ static void op_hook(void) {
     const char *kind = string(), *before = string(), *after = string(), *path = string();
     const char **args = strings(NULL), **env = strings(NULL);
     int64_t timeout = number();
+    const char *directory = string();
     if (timeout > INT_MAX / 1000) timeout = 0;
     int input = hook_input(before, after);
     pid_t pid = fork();
@@ -1118,6 +1130,7 @@ static void op_hook(void) {
         umask(original_umask);
         dup2(input, 0);
         syscall(NR_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+        if (*directory) (void)!chdir(directory); /* root of a user namespace need not reach it */
         execve(path, (char **)args, (char **)env);
         _exit(errno == ENOENT ? 127 : 126);
     }
@@ -2106,6 +2119,7 @@ static void execute(enum operation code) {
     case CONSOLE: op_console(); break;
     case HOSTNAME: { const char *name = string(); if (sethostname(name, strlen(name))) fail("sethostname %s", name); break; }
     case DOMAINNAME: { const char *name = string(); if (setdomainname(name, strlen(name))) fail("setdomainname %s", name); break; }
+    case SHOW: op_show(); break;
     case HOOK: op_hook(); break;
     case PIVOT: op_pivot(); break;
     case ROOTATTR: {
@@ -2581,8 +2595,11 @@ int main(int argc, char **argv) {
     if (!slot || !made_cgroups) return 70;
     memset(slot, -1, head.count * sizeof *slot);
     close(plan_fd);
-    for (int fd; (fd = open("/dev/null", O_RDWR)) <= 2;) if (fd < 0) return 66; /* the caller may have closed some */
     int first = 3 + (int)head.preserve; /* whatever else the caller had open stays the caller's */
+    for (int fd; (fd = open("/dev/null", O_RDWR)) < first;) { /* the caller may have closed some */
+        if (fd < 0) return 66;
+        if (fd > 2) fcntl(fd, F_SETFD, FD_CLOEXEC); /* unused numbers must not be taken by what we open */
+    }
     if (control_fd != first && dup2(control_fd, first) < 0) return 66;
     control_fd = first;
     if (syscall(NR_close_range, (unsigned)first + 1, ~0u, 0u)) return 66;

@@ -266,6 +266,15 @@ def seccomp_set_filter(program: bytes, flags: int) -> int:
     return _seccomp(1, flags, header)
 
 
+def seccomp_knows(flags: int) -> bool:
+    """Whether this kernel's SECCOMP_SET_MODE_FILTER knows these flags: it looks at them before the program."""
+    try:
+        _seccomp(1, flags, None)
+    except OSError as error:
+        return error.errno == errno.EFAULT
+    return False
+
+
 def pidfd_getfd(process: int, number: int) -> int:
     """pidfd_getfd(2): a duplicate of another process's descriptor, close-on-exec."""
     return _pidfd_getfd(process, number, 0)

@@ -7,7 +7,17 @@ import errno
 from ringfence.errors import InvalidInput
 from ringfence.linux import _libc, _libseccomp
 from ringfence.linux.seccompenosys import enosys_for_newer
-from ringfence.linux.seccompprofile import ACTIONS, ARCHITECTURES, FLAGS, OPERATORS, Profile, flags, notifies, parse
+from ringfence.linux.seccompprofile import (
+    ACTIONS,
+    ARCHITECTURES,
+    FLAGS,
+    NEW_LISTENER,
+    OPERATORS,
+    Profile,
+    flags,
+    notifies,
+    parse,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +31,10 @@ __all__ = [
     "add_rules",
     "compile_filter",
     "flags",
+    "library_version",
     "load",
     "notifies",
+    "supported_flags",
 ]
 
 # The library's names for what `uname -m` calls otherwise.
@@ -61,6 +73,19 @@ def load(program: bytes, flags: int = 0) -> int:
     Without CAP_SYS_ADMIN in its user namespace the thread must have given up new privileges first (EACCES).
     """
     return _libc.seccomp_set_filter(program, flags)
+
+
+def library_version() -> tuple[int, int, int]:
+    """Of libseccomp, which compiles the filters."""
+    return _libseccomp.version()
+
+
+def supported_flags() -> list[str]:
+    """The names of the flags that this kernel knows."""
+    listener = FLAGS["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"], NEW_LISTENER  # the one is refused without the other
+    return sorted(
+        name for name, flag in FLAGS.items() if _libc.seccomp_knows(sum(listener) if flag in listener else flag)
+    )
 
 
 def _native(arch: str) -> int:

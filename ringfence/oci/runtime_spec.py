@@ -35,7 +35,6 @@ _SYSCTLS = {
     "kernel/shmmni": "ipc",
     "kernel/shm_next_id": "ipc",
     "kernel/shm_rmid_forced": "ipc",
-    "kernel/hostname": "uts",
     "kernel/domainname": "uts",
 }
 _SYSCTL_DIRECTORIES = {"fs/mqueue/": "ipc", "net/": "network", "user/": "user"}
@@ -245,6 +244,8 @@ def _check_sysctls(linux: Spec, namespaces: dict[str, str]) -> None:
         namespace = _SYSCTLS.get(path) or next(
             (kind for directory, kind in _SYSCTL_DIRECTORIES.items() if path.startswith(directory)), None
         )
+        if path == "kernel/hostname":  # two places for one thing: runc and crun refuse it as well
+            raise InvalidInput(f"{where}: is set by hostname")
         if namespace is None:
             raise InvalidInput(f"{where}: is not a namespaced sysctl")
         if namespace not in namespaces:

@@ -70,7 +70,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_root.pivot(plan, spec, process, facts)
     compile_process.machine(plan, spec)
     compile_process.attributes(plan, process, facts)
-    compile_process.identity(plan, process, facts)
+    compile_process.identity(plan, spec, process, facts)
     if process:
         plan.container(
             "RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the container's environment"
@@ -107,7 +107,7 @@ def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
     compile_mounts.console(plan, process, _window(facts), bind=False)
     compile_process.attributes(plan, process, facts)
     plan.container("CWD", process["cwd"], 0, reason="process.cwd")
-    compile_process.identity(plan, process, facts)
+    compile_process.identity(plan, {}, process, facts)
     plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the process's environment")
     compile_process.confine(plan, process, facts, labels)
     compile_process.execute(plan, {}, process)

@@ -52,6 +52,7 @@ MEMORY_MODES = {"MPOL_DEFAULT": 0, "MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_IN
                 "MPOL_PREFERRED_MANY": 5, "MPOL_WEIGHTED_INTERLEAVE": 6}  # fmt: skip
 MEMORY_FLAGS = {"MPOL_F_STATIC_NODES": 1 << 15, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_NUMA_BALANCING": 1 << 13}
 INIT_ANNOTATION = "org.ringfence.init"
+GROUPS_ANNOTATION = "run.oci.keep_original_groups"  # crun.1: the caller's supplementary groups stay
 DEFAULT_UMASK = 0o022
 SUBORDINATE = "give this user lines in /etc/subuid and /etc/subgid"
 
@@ -150,7 +151,7 @@ def machine(plan: Plan, spec: dict[str, Any]) -> None:
         plan.container("MEMPOLICY", mode, nodes, reason="linux.memoryPolicy")
 
 
-def identity(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
+def identity(plan: Plan, spec: dict[str, Any], process: dict[str, Any], facts: Facts) -> None:
     """User, groups and the bounding set; the capabilities themselves stay until the program is found.
 
     Where a user maps its own id alone, the kernel lets nobody change supplementary groups (user_namespaces(7)).
@@ -162,13 +163,21 @@ def identity(plan: Plan, process: dict[str, Any], facts: Facts) -> None:
     plan.container("BOUNDING", bounding, reason="process.capabilities.bounding")
     groups = b"".join(gid.to_bytes(4, "little") for gid in user.get("additionalGids") or [])
     identity = user.get("uid", 0), user.get("gid", 0)
-    plan.container("USER", *identity, groups, facts.groups, reason="process.user")
+    kept = (spec.get("annotations") or {}).get(GROUPS_ANNOTATION) == "1"  # `podman run --group-add keep-groups`
+    plan.container("USER", *identity, groups, facts.groups and not kept, reason="process.user")
 
 
 def mask(process: dict[str, Any], kind: str) -> int:
     """One capability set as a bit mask; unknown names are left out, as the spec asks (C23)."""
     names = (process.get("capabilities") or {}).get(kind) or []
     return capabilities.mask([name for name in names if name.removeprefix("CAP_") in _KNOWN])
+
+
+def unknown_capabilities(process: dict[str, Any]) -> list[str]:
+    """A warning for each name that is none."""
+    sets = (process.get("capabilities") or {}).values()
+    names = sorted({name for names in sets for name in names or () if name.removeprefix("CAP_") not in _KNOWN})
+    return [f'process.capabilities: unknown capability "{name}": not granted' for name in names]
 
 
 _KNOWN = frozenset(name.removeprefix("CAP_") for name in capabilities.NAMES)

@@ -27,11 +27,7 @@ def open_root(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
     """The root filesystem as a mount that is attached nowhere; its slot."""
     slot = plan.slot("root filesystem")
     if not facts.root:
-        path = (spec.get("root") or {}).get("path")
-        if not path:
-            raise InvalidInput("root.path: required")
-        source = path if path.startswith("/") else f"{facts.bundle}/{path}"
-        plan.runtime("BIND", slot, source, 1, -1, reason="root.path")
+        plan.runtime("BIND", slot, source(spec, facts), 1, -1, reason="root.path")
         propagation = PROPAGATION.get(_propagation(spec), MountFlag.PRIVATE)
         if not propagation & MountFlag.SHARED:
             plan.runtime("SETATTR", slot, 0, 0, int(propagation) & _TYPES, -1, 1, "/", reason="linux.rootfsPropagation")
@@ -46,6 +42,14 @@ def open_root(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         userns = _mapping_namespace(plan, mappings)
         plan.runtime("SETATTR", slot, 0, 0, _PRIVATE, userns, recursive, "/", reason="nothing propagates from it")
     return slot
+
+
+def source(spec: dict[str, Any], facts: Facts) -> str:
+    """root.path, absolute."""
+    path = str((spec.get("root") or {}).get("path") or "")
+    if not path:
+        raise InvalidInput("root.path: required")
+    return path if path.startswith("/") else f"{facts.bundle}/{path}"
 
 
 def _mappings(spec: dict[str, Any]) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from ringfence import json
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
-from ringfence.runtime import compile_hooks, hooks, state
+from ringfence.runtime import compile_hooks, compile_process, hooks, state
 from ringfence.runtime.compile import compile_container
 from ringfence.runtime.execute import HelperDied, execute
 from ringfence.runtime.facts import Facts
@@ -39,16 +39,23 @@ def plan_of(root: str, launch: Launch, *, wait: bool = False, preserve: int = 0)
 
 
 def create(
-    root: str, launch: Launch, *, wait: bool = False, preserve: Sequence[int] = (), parent: str = "reaper"
+    root: str,
+    launch: Launch,
+    *,
+    wait: bool = False,
+    preserve: Sequence[int] = (),
+    parent: str = "reaper",
+    prepare: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Executed:
     """Create the container and, unless `wait`, execute its program. `root` holds the state directories.
 
     Without monitoring the process inherits our stdin, stdout and stderr, and becomes a child of the nearest subreaper
-    (`parent` "reaper") or of ours ("caller").
+    (`parent` "reaper") or of ours ("caller"). `prepare` gets the state directory and the spec, and returns the spec
+    that is to be executed.
     Raises InvalidInput, Conflict (id in use), CannotExecute, Failed.
     """
     spec = launch.spec
-    runtime_spec.check(spec)
+    warnings = [*runtime_spec.check(spec), *compile_process.unknown_capabilities(spec.get("process") or {})]
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
@@ -57,6 +64,8 @@ def create(
         if launch.environment and spec.get("process"):
             process = spec["process"]
             spec = {**spec, "process": {**process, "env": [*(process.get("env") or []), *launch.environment]}}
+        if prepare is not None:
+            spec = prepare(directory, spec)
         facts = _facts(root, directory, launch, wait, len(preserve))
         require_unused(facts)
         loan = _lend(launch, facts)
@@ -73,6 +82,7 @@ def create(
         if facts.netdevices:
             mover = _mover(facts)
         executed = _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover, launch.connect)
+        executed.warnings = warnings
         if scope is not None:
             held, scope = scope, None
             held.release()
@@ -207,6 +217,8 @@ def cgroup_path(spec: dict[str, Any], id: str, manager: str = "") -> str:
 def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int) -> Facts:
     filter, flags = seccomp(root, launch.spec)
     driver = cgroups.usable(launch.cgroup_manager)
+    if launch.cgroup_manager == "disabled":
+        _refuse_limits((launch.spec.get("linux") or {}).get("resources") or {})
     return Facts(
         id=launch.id,
         bundle=os.path.abspath(launch.bundle),
@@ -226,8 +238,17 @@ def _facts(root: str, directory: str, launch: Launch, wait: bool, preserve: int)
         hide=_kernel_mounts() if launch.no_pivot else None,
         keyring=launch.keyring,
         connect=launch.connect is not None,
+        environment=launch.hook_environment,
         **rare(launch.spec, launch.spec.get("process") or {}, launch.id),
     )
+
+
+def _refuse_limits(resources: dict[str, Any]) -> None:
+    """Rules for devices hold nobody back who could not make one anyway; any other limit would be an empty promise."""
+    for name, wanted in resources.items():
+        if wanted and name != "devices":
+            raise InvalidInput(f"linux.resources.{name}: there is no limit without a cgroup",
+                               hint="--cgroup-manager is disabled")  # fmt: skip
 
 
 def groups_settable() -> bool:

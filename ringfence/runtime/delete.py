@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ringfence.runtime.state import State
 
 PATIENCE = 10.0  # seconds that a killed process may take to end
+SUSPICION = 0.5  # and after which we look whether something holds it
 LOOKS = 50
 
 
@@ -28,6 +29,8 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
     status = record.status()
     if status == state.CREATED or (force and status in (state.RUNNING, state.PAUSED, state.CREATED)):
         _kill(record, driver)
+        if not wait(record.pid, SUSPICION) and driver.exists(record.cgroup):
+            driver.release(record.cgroup, record.pid)
         if not wait(record.pid, PATIENCE):
             raise Failed(f"process {record.pid} of container {record.id} does not die")
     elif not force:

@@ -38,9 +38,12 @@ class _NobodyAnswers(Exception):
 
 
 class Executed:
-    """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it."""
+    """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it.
 
-    __slots__ = ("control", "helper", "monitor_pid", "pid", "terminal")
+    `warnings` are what `create` has to say of the spec, one line each.
+    """
+
+    __slots__ = ("control", "helper", "monitor_pid", "pid", "terminal", "warnings")
 
     def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket, terminal: int, helper: int) -> None:
         self.pid = pid
@@ -48,6 +51,7 @@ class Executed:
         self.control = control
         self.terminal = terminal
         self.helper = helper
+        self.warnings: list[str] = []
 
     def release(self) -> None:
         """Wait until a helper that does not monitor has ended: from then on the process is the child of who reaps.
@@ -72,7 +76,7 @@ def execute(
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
     `scratch` is any existing directory, for a helper that seals itself: an overlay needs two layers. `preserve` are
-    descriptors for the process, from 3 on.
+    descriptors for the process, from 3 on; -1 leaves a number unused.
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices,
     `connect` gets the container's pid to connect it with its networks; what it raises is what is raised here.
     """
@@ -115,10 +119,11 @@ def _spawn(scratch: str, memory: int, control: int, preserve: Sequence[int]) -> 
     first = 3 + len(preserve)
     program = helper.kept()
     top = max(first + 2, memory, control, program, *preserve) + 1
-    actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, fd, top + n) for n, fd in enumerate(preserve)]
+    open_ones = [(n, fd) for n, fd in enumerate(preserve) if fd >= 0]
+    actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, fd, top + n) for n, fd in open_ones]
     plan_fd, control_fd = top + len(preserve), top + len(preserve) + 1
     actions += [(os.POSIX_SPAWN_DUP2, memory, plan_fd), (os.POSIX_SPAWN_DUP2, control, control_fd)]
-    actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n in range(len(preserve))]
+    actions += [(os.POSIX_SPAWN_DUP2, top + n, 3 + n) for n, _ in open_ones]
     path, arguments = f"/proc/self/fd/{program}", ["ringinit", str(plan_fd), str(control_fd)]
     if program < 0:
         path, arguments = helper.path(), [*arguments, scratch]

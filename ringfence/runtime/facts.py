@@ -23,7 +23,8 @@ class Facts:
     of what is to be joined, and `subgroups`, controller → path of an existing cgroup below the container's ("" is every
     controller). `found_cgroup`: the cgroup was there before, made by somebody else. `delegate`: the files that belong
     to a cgroup's owner (cgroups(7)). `hide`: to change the root without pivot_root, the host's mount points that must
-    go; None: with pivot_root. `connect`: the caller connects networks. For the others see rare_facts.py.
+    go; None: with pivot_root. `connect`: the caller connects networks. `environment`: see Launch.hook_environment. For
+    the others see rare_facts.py.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Facts:
         "connect",
         "delegate",
         "driver",
+        "environment",
         "found_cgroup",
         "groups",
         "hide",
@@ -66,6 +68,7 @@ class Facts:
         root: Sequence[Mount] = (),
         volatile: bool = False,
         monitoring: Monitoring | None = None,
+        environment: Sequence[str] = (),
         wait: bool = False,
         rootless: bool = False,
         groups: bool = True,
@@ -91,6 +94,7 @@ class Facts:
         self.root = list(root)
         self.volatile = volatile
         self.monitoring = monitoring
+        self.environment = environment
         self.wait = wait
         self.rootless = rootless
         self.groups = groups

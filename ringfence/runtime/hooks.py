@@ -36,7 +36,8 @@ def _run_one(record: State, kind: str, hook: dict[str, Any], status: str) -> Non
 
     pid = 0 if status == STOPPED else record.pid
     document = oci_state(record.spec, record.id, str(record.document["bundle"]), status, pid)
-    environment = dict(item.split("=", 1) for item in hook.get("env") or [] if "=" in item)
+    own = hook.get("env")
+    environment = None if own is None else dict(item.split("=", 1) for item in own if "=" in item)  # None: ours
     arguments = hook.get("args") or [hook["path"]]
     try:
         done = subprocess.run(

@@ -85,14 +85,15 @@ class Launch:
     program alone, and not for what is executed beside it later. Without `keyring` it stays in our session keyring.
     Without `monitoring` nobody watches: the process inherits our stdin, stdout and stderr. `fault` is for tests:
     (operation number, errno) makes that operation fail, (number, -signal) kills the executor there. `text` is the spec
-    as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name. `connect` is
+    as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name; "disabled": the
+    container stays in our cgroups. `hook_environment` is that of hooks which the spec gives none. `connect` is
     called with the pid of a process in the container's network namespace, to connect that with networks before hooks
     and the program run; a RingfenceError that it raises ends the start.
     """
 
     __slots__ = (
-        *("bundle", "cgroup_manager", "connect", "environment", "fault", "id", "keyring", "monitoring"),
-        *("no_pivot", "root", "spec", "text", "volatile"),
+        *("bundle", "cgroup_manager", "connect", "environment", "fault", "hook_environment", "id", "keyring"),
+        *("monitoring", "no_pivot", "root", "spec", "text", "volatile"),
     )
 
     def __init__(
@@ -108,6 +109,7 @@ class Launch:
         environment: Sequence[str] = (),
         keyring: bool = True,
         cgroup_manager: str = "",
+        hook_environment: Sequence[str] = (),
         fault: tuple[int, int] = (-1, 0),
         text: str = "",
         connect: Callable[[int], None] | None = None,
@@ -122,6 +124,7 @@ class Launch:
         self.environment = list(environment)
         self.keyring = keyring
         self.cgroup_manager = cgroup_manager
+        self.hook_environment = hook_environment
         self.fault = fault
         self.text = text
         self.connect = connect

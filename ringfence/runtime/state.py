@@ -29,6 +29,7 @@ ALLOWED = {
     "delete": (STOPPED, CREATING),
     "pause": (RUNNING,),
     "resume": (PAUSED,),
+    "events": (CREATED, RUNNING, PAUSED),
     "exec": (CREATED, RUNNING),
     "update": (CREATED, RUNNING, PAUSED),
 }

@@ -122,6 +122,7 @@ REFUSED: list[tuple[str, Change, str]] = [
     ("J04", put("linux.memoryPolicy", {"mode": "MPOL_X"}),
      'linux.memoryPolicy.mode: unknown memory policy mode "MPOL_X"'),
     ("J05", put("linux.sysctl", {"kernel.panic": "1"}), 'linux.sysctl["kernel.panic"]: is not a namespaced sysctl'),
+    ("J05", put("linux.sysctl", {"kernel.hostname": "x"}), 'linux.sysctl["kernel.hostname"]: is set by hostname'),
     ("J05", put("linux.sysctl", {"net..ipv4": "1"}), 'linux.sysctl["net..ipv4"]: is not the name of a sysctl'),
     ("J05", put("linux.sysctl", {"net/../kernel/panic": "1"}),
      'linux.sysctl["net/../kernel/panic"]: is not the name of a sysctl'),

@@ -31,11 +31,6 @@ def hook(script: str, *arguments: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ringrun(short_directory: Path) -> Command:
-    return Command("ringrun", short_directory)
-
-
-@pytest.fixture
 def telling(bundle: Bundle, short_directory: Path) -> Bundle:
     """A bundle whose hooks of every kind tell about themselves in the file `told`, seen by all of them."""
     told = short_directory / "told"
@@ -184,16 +179,39 @@ def test_a_hook_that_takes_too_long_is_killed(
         assert not alive(int(pid.read_text()))
 
 
-def test_a_start_container_hook_without_an_environment_has_the_process_s(bundle: Bundle, runtime: OciRuntime) -> None:
-    """As under runc and crun; the other kinds then have none."""
+def test_a_hook_without_an_environment_has_ours_and_start_container_the_process_s(
+    bundle: Bundle, ringrun: Command, short_directory: Path
+) -> None:
+    """As under runc and crun; one that has an empty environment has none."""
     bundle.spec["process"]["env"] += ["OF=process"]
-    bundle.spec["hooks"] = {
-        "startContainer": [hook("echo $OF >/inherited"), hook("echo $OF$OWN >/own", env=["OWN=own"])],
-        "createContainer": [hook(f"echo $OF >{bundle.rootfs}/none")],
-    }
-    bundle.shell("cat /inherited /own /none").run(runtime)
+    say = f"echo $0 $OF >>{short_directory}/told"
+    bundle.spec["hooks"] = {kind: [{"path": "/bin/sh", "args": [kind, "-c", say]}] for kind in KINDS}
+    bundle.spec["hooks"]["startContainer"] = [hook("echo $OF >/inherited"), hook("echo $OF$OWN >/own", env=["OWN=own"])]
+    bundle.spec["hooks"]["poststart"] += [hook(f"echo none $OF >>{short_directory}/told", env=[])]
+    environment = {**os.environ, "OF": "caller"}
 
-    assert [(bundle.rootfs / name).read_text() for name in ("inherited", "own", "none")] == ["process\n", "own\n", "\n"]
+    done = ringrun("run", "--bundle", str(bundle.shell("cat /inherited /own").write()), bundle.id, env=environment)
+
+    assert done.stdout == "process\nown\n", done
+    kinds = [kind for kind in KINDS if kind != "startContainer"]
+    expected = [f"{kind} caller" for kind in kinds]
+    expected.insert(expected.index("poststart caller") + 1, "none")
+    assert (short_directory / "told").read_text().splitlines() == expected
+
+
+def test_create_container_hooks_find_the_mounts_below_the_root_that_the_bundle_names(
+    bundle: Bundle, runtime: OciRuntime, short_directory: Path
+) -> None:
+    """That is how hooks bring drivers into a container: they work on root.path of the bundle, where they stand."""
+    volume = short_directory / "volume"
+    volume.mkdir()
+    bundle.mount("/volume", "bind", volume, "bind")
+    look = "test -e rootfs/proc/self/status && echo found >rootfs/volume/by-path; ln -s driver rootfs/lib-by-hook"
+    bundle.spec["hooks"] = {"createContainer": [hook(look)]}
+
+    assert bundle.shell("readlink /lib-by-hook; cat /volume/by-path; grep -c rootfs /proc/self/mounts").run(
+        runtime
+    ).stdout == "driver\nfound\n0\n"
 
 
 def test_a_hook_without_args_has_its_path_for_a_name(

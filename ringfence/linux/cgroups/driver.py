@@ -272,6 +272,12 @@ class CgroupDriver:
 
         live.kill(self._places, cgroup, signal)
 
+    def release(self, cgroup: str, pid: int) -> None:
+        """Let its killed processes die, `pid` first, that another than this cgroup's own freezer holds."""
+        from ringfence.linux.cgroups import live
+
+        live.release(self._places, cgroup, pid)
+
     def oom_kills(self, cgroup: str) -> int:
         """How many of its processes the kernel has killed for lack of memory."""
         version, group = self._places.controlled(cgroup, "memory")

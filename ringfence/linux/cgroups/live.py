@@ -48,6 +48,30 @@ def frozen(places: Places, cgroup: str) -> bool:
     return bool(tree and freezer.is_frozen_v2(tree)) or bool(freezer.is_frozen_v1(group))
 
 
+def release(places: Places, cgroup: str, pid: int) -> None:
+    """Let killed processes die whom somebody else holds in v1's freezer, where even SIGKILL waits.
+
+    Those in cgroups below, as a container engine inside makes them, are thawed; `pid`, if it was moved into a frozen
+    cgroup elsewhere, comes back: that one may hold others.
+    """
+    version, group = places.controlled(cgroup, "freezer")
+    if version != 1:
+        return
+    try:
+        for directory in _walk(group.path):
+            with open(f"{directory}/freezer.state", "w") as file:
+                file.write("THAWED")
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            path = next((line.rstrip("\n").split(":", 2)[2] for line in file if ":freezer:" in line), "")
+        if f"{group.root}{path}/".startswith(f"{group.path}/"):
+            return
+        with open(f"{group.path}/cgroup.procs", "w") as file:
+            file.write(str(pid))
+    except OSError as error:
+        if error.errno not in (*GONE, errno.ESRCH):  # it has died meanwhile
+            raise
+
+
 def _freezer(places: Places, cgroup: str) -> tuple[int, Group]:
     """v2's freezer where there is one: processes frozen by v1's sleep uninterruptibly and cannot be killed."""
     tree = places.v2(cgroup)

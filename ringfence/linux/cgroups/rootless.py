@@ -28,11 +28,17 @@ _CONTROLLERS = {"memory": "memory", "pids": "pids", "blockIO": "io", "hugepageLi
 def usable(manager: str = "") -> CgroupDriver:
     """The driver, systemd's where `manager` is "systemd" (Unsupported but for root), of this machine.
 
+    "disabled" is one without hierarchies, for containers that stay in the cgroups of their caller.
+
     Without privilege it is that of what is delegated; its `base` is where new cgroups may be made.
     """
     machine = layout()
     if manager == "systemd":
         return _systemd(machine)
+    if manager == "disabled":
+        none = driver(Layout([]))
+        none.base = None
+        return none
     if namespaces.privileged():
         return driver(machine)
     tree = machine.unified

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from ringfence.runtime.ringrun.verb import Verb
 
 DEFAULT_ROOT = "/run/ringrun"
+BUILT_IN = "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF"
+"""What we have of the parts that crun is built with or without, in its words: its tests ask for them."""
 
 FLAGS = (
-    Flag("cgroup-manager", "cgroupfs or systemd, in crun's words", kind="value", metavar="NAME"),
+    Flag("cgroup-manager", "cgroupfs, systemd or disabled, in crun's words", kind="value", metavar="NAME"),
     Flag("criu", "not used: checkpoints are not built yet", kind="value", metavar="PATH", hidden=True),
     Flag("debug", "tell which operation failed, and where in the code"),
     Flag("log", "file for errors and warnings, besides stderr", kind="value", metavar="FILE"),
@@ -108,8 +110,8 @@ def _check(options: Arguments) -> None:
     for name, allowed in choices.items():
         if options.text(name) not in allowed:
             raise UsageError(f"--{name}: {options.text(name)} is none of {', '.join(allowed)}")
-    if options.text("cgroup-manager") not in ("", "cgroupfs", "systemd"):
-        raise UsageError(f"--cgroup-manager: {options.text('cgroup-manager')} is none of cgroupfs, systemd")
+    if options.text("cgroup-manager") not in ("", "cgroupfs", "systemd", "disabled"):
+        raise UsageError(f"--cgroup-manager: {options.text('cgroup-manager')} is none of cgroupfs, systemd, disabled")
 
 
 def load(name: str) -> Verb:
@@ -123,7 +125,7 @@ def _print_version() -> None:
     from ringfence import __version__
     from ringfence.oci.runtime_spec import VERSION
 
-    print(f"ringrun version {__version__}\nspec: {VERSION}")
+    print(f"ringrun version {__version__}\nspec: {VERSION}\n{BUILT_IN}")
 
 
 def _report(call: Call, error: Exception) -> None:

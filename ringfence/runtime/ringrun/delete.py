@@ -26,7 +26,7 @@ def _delete(call: Call, id: str, force: bool) -> None:
             raise
         state.remove(f"{call.root}/{state.check_id(id)}")  # of a create that was killed before its record
         return
-    call.warn(delete.delete(record, call.driver(), force=force))
+    call.warn(delete.delete(record, call.driver(record), force=force))
 
 
 VERB = Verb(run, "CONTAINER", "Delete a container that is stopped, or was never started", (

@@ -42,18 +42,29 @@ def activated() -> int:
 
 
 def preserved(call: Call, activated: int) -> Sequence[int]:
-    """The descriptors from 3 on that the process keeps; all must be open."""
+    """The descriptors from 3 on that the process keeps, -1 for one that our caller has not open, as under crun.
+
+    What we have opened ourselves is in the way of none: unlike what was inherited it closes on exec.
+    """
     count = call.flags.number("preserve-fds") or 0
     if count < 0:
         raise InvalidInput(f"--preserve-fds: {count} is no number of descriptors")
-    descriptors = range(3, 3 + activated + count)
-    for descriptor in descriptors:
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            what = "$LISTEN_FDS" if descriptor < 3 + activated else "--preserve-fds"
-            raise InvalidInput(f"{what}: descriptor {descriptor} is not open") from None
+    descriptors = [number if _inherited(number) else -1 for number in range(3, min(3 + activated + count, _most()))]
+    while descriptors and descriptors[-1] < 0:
+        descriptors.pop()
     return descriptors
+
+
+def _inherited(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:
+        return False
+
+
+def _most() -> int:
+    """Beyond every descriptor that is open now, whatever number was asked for."""
+    return max(int(name) for name in os.listdir("/proc/self/fd")) + 1
 
 
 def give(call: Call, executed: Executed) -> None:

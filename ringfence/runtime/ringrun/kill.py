@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 def run(call: Call) -> int:
     word = [*call.flags.operands, "SIGTERM"][1]
     signal = 0 if word == "0" else signals.parse(word)  # 0 asks whether there is somebody (kill(2))
-    driver, all = call.driver(), call.flags.on("all")
-    each(call, lambda id: kill.kill(state.load(call.root, id), signal, driver, all=all))
+    each(call, lambda id: _kill(call, state.load(call.root, id), signal))
     return 0
+
+
+def _kill(call: Call, record: state.State, signal: int) -> None:
+    kill.kill(record, signal, call.driver(record), all=call.flags.on("all"))
 
 
 VERB = Verb(run, "CONTAINER [SIGNAL]", "Send a signal to the first process of a container, TERM if none is named", (

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.runtime.execute import Executed
+    from ringfence.runtime.ringrun.notify import Proxy
     from ringfence.runtime.ringrun.verb import Call
 
 FLAGS = (
@@ -47,17 +48,35 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         cgroup_manager=call.cgroup_manager,
         keyring=not call.flags.on("no-new-keyring"),
         no_pivot=call.flags.on("no-pivot"),
+        hook_environment=[f"{name}={value}" for name, value in os.environ.items()],
         fault=call.fault,
     )
+    call.proxy = proxy = _proxy()
     executed = create.create(
-        call.root, wanted, wait=wait, preserve=preserve, parent="caller" if stays else "reaper"
+        call.root,
+        wanted,
+        wait=wait,
+        preserve=preserve,
+        parent="caller" if stays else "reaper",
+        prepare=proxy.prepare if proxy is not None else None,
     )
+    call.warn(executed.warnings)
     try:
         handover.give(call, executed)
+        if proxy is not None and not wait:
+            (proxy.keep_on if stays else proxy.await_ready)(executed.pid)
     except BaseException:  # nobody would know of it
         destroy(call)
         raise
     return executed
+
+
+def _proxy() -> Proxy | None:
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return None
+    from ringfence.runtime.ringrun import notify
+
+    return notify.proxy()
 
 
 def _unprivileged(call: Call, spec: dict[str, Any]) -> dict[str, Any]:

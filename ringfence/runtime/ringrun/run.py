@@ -22,6 +22,8 @@ def run(call: Call) -> int:
     if not call.flags.on("no-subreaper"):
         terminal.adopt_orphans(call.record().spec)
     status = terminal.attend(executed)
+    if call.proxy is not None:
+        call.proxy.finish()
     if not call.flags.on("keep"):
         destroy(call)
     return status

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ringfence.commandline import Flag
     from ringfence.linux.cgroups import CgroupDriver
+    from ringfence.runtime.ringrun.notify import Proxy
     from ringfence.runtime.state import State
 
 MANY = 1 << 30
@@ -21,7 +22,7 @@ MANY = 1 << 30
 class Call:
     """The words of one command line: the options before the verb, the verb, its own flags and operands."""
 
-    __slots__ = ("_default_root", "_log", "fault", "flags", "name", "options", "verb")
+    __slots__ = ("_default_root", "_log", "fault", "flags", "name", "options", "proxy", "verb")
 
     def __init__(self, default_root: str, fault: tuple[int, int] = (-1, 0)) -> None:
         self._default_root = default_root
@@ -31,6 +32,7 @@ class Call:
         self.options = Arguments({})
         self.verb: Verb | None = None
         self.flags = Arguments({})
+        self.proxy: Proxy | None = None  # of sd_notify, for a container that is about to run
 
     @property
     def root(self) -> str:
@@ -60,15 +62,17 @@ class Call:
 
     @property
     def cgroup_manager(self) -> str:
-        """Who is to make a new container's cgroup: "systemd", or "" for ourselves."""
+        """Who is to make a new container's cgroup: "systemd", "" for ourselves, or nobody: "disabled"."""
+        if self.options.text("cgroup-manager") == "disabled":
+            return "disabled"
         systemd = self.options.on("systemd-cgroup") or self.options.text("cgroup-manager") == "systemd"
         return "systemd" if systemd else ""
 
-    def driver(self) -> CgroupDriver:
-        """The cgroup driver of the container that the verb is about."""
+    def driver(self, record: State | None = None) -> CgroupDriver:
+        """The cgroup driver of a container: the one that the verb is about, unless another's record is given."""
         from ringfence.linux import cgroups
 
-        return cgroups.usable(self.record().manager)
+        return cgroups.usable((record or self.record()).manager)
 
     def frozen(self, record: State) -> bool:
         """Whether the container's processes stand still."""
