@@ -21,6 +21,7 @@ def run(call: Call) -> int:
     process = _process(call, record.spec.get("process") or {})
     detach = call.flags.on("detach")
     handover.check_console(call, bool(process.get("terminal")), detach)
+    held = [] if detach else terminal.hold_back()
     executed = exec.exec(
         record,
         process,
@@ -37,7 +38,7 @@ def run(call: Call) -> int:
         raise
     if not detach:
         terminal.adopt_orphans(record.spec)
-        return terminal.attend(executed)
+        return terminal.attend(executed, held)
     executed.release()
     return 0
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def run(call: Call) -> int:
     detach = call.flags.on("detach")
+    held = [] if detach else terminal.hold_back()
     executed = launch(call, wait=False, stays=not detach)
     _poststart(call)
     if detach:
@@ -21,7 +22,7 @@ def run(call: Call) -> int:
         return 0
     if not call.flags.on("no-subreaper"):
         terminal.adopt_orphans(call.record().spec)
-    status = terminal.attend(executed)
+    status = terminal.attend(executed, held)
     if call.proxy is not None:
         call.proxy.finish()
     if not call.flags.on("keep"):

@@ -12,6 +12,7 @@ from ringfence.runtime.compile_namespaces import requested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ringfence.runtime.execute import Executed
@@ -30,12 +31,28 @@ def adopt_orphans(spec: dict[str, Any]) -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def attend(executed: Executed) -> int:
+def hold_back() -> list[int]:
+    """From now on the signals that come for the program are kept in this list, until `attend` passes them on.
+
+    Set before the program is there: one that came between its start and `attend` would end us, and leave it alone.
+    """
+    held: list[int] = []
+    _forward(held.append)
+    return held
+
+
+def _forward(act: Callable[[int], None]) -> None:
+    for number in range(1, 32):
+        if number not in _NOT_FORWARDED:
+            signal(number, lambda received, _frame: act(received))
+
+
+def attend(executed: Executed, held: Sequence[int]) -> int:
     """Pass signals on and wait for the process, our child; with a terminal copy between it and ours. Its status."""
     executed.release()
-    forwarded = [number for number in range(1, 32) if number not in _NOT_FORWARDED]
-    for number in forwarded:
-        signal(number, lambda received, _frame: os.kill(executed.pid, received))  # ours until we wait for it
+    _forward(lambda received: os.kill(executed.pid, received))  # ours until we wait for it
+    for number in held:
+        os.kill(executed.pid, number)
     if executed.terminal >= 0:
         _copy(executed.terminal)
     pid, status = 0, 0
