@@ -17,8 +17,8 @@ NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 
 HEAD = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 _STATISTICS = struct.Struct("=8Q")  # the first of struct rtnl_link_stats64
-_ADDRESS, _NAME, _MTU, _LINK, _MASTER, _LINKINFO, _ALIAS, _STATS64, _AF_SPEC, _NAMESPACE = (
-    1, 3, 4, 5, 10, 18, 20, 23, 26, 28)  # IFLA_*  # fmt: skip
+_ADDRESS, _NAME, _MTU, _LINK, _MASTER, _STATE, _LINKINFO, _ALIAS, _STATS64, _AF_SPEC, _NAMESPACE = (
+    1, 3, 4, 5, 10, 16, 18, 20, 23, 26, 28)  # IFLA_*  # fmt: skip
 _KIND, _DATA, _PORT_KIND, _PORT_DATA = 1, 2, 4, 5  # IFLA_INFO_*
 _VETH_PEER = 1
 _STP_STATE = 5  # IFLA_BR_STP_STATE
@@ -28,6 +28,7 @@ _IPVLAN_MODE, _IPVLAN_FLAGS = 1, 2
 _VLAN_ID = 1
 _IPV6, _GENERATE, _GENERATE_NONE = 10, 8, 1  # AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
 _UP = 1  # IFF_UP
+_STATE_UP = 6  # IF_OPER_UP
 LONGEST_NAME = 15
 
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
@@ -42,7 +43,8 @@ class Link:
     the parent's. `alias` is free text for people. `data` are the attributes of its kind, as bytes.
     """
 
-    __slots__ = ("_statistics", "alias", "data", "flags", "index", "kind", "mac", "master", "mtu", "name", "peer")
+    __slots__ = ("_statistics", "alias", "data", "flags", "index", "kind", "mac", "master", "mtu", "name", "peer",
+                 "state")  # fmt: skip
 
     def __init__(self, message: Message) -> None:
         _, _, self.index, self.flags, _ = HEAD.unpack_from(message.payload)
@@ -52,6 +54,7 @@ class Link:
         self.master = attribute_number(values, _MASTER)
         self.peer = attribute_number(values, _LINK)
         self.mac = values.get(_ADDRESS, b"").hex(":")
+        self.state = attribute_number(values, _STATE)
         self.alias = attribute_text(values.get(_ALIAS, b""))
         information = dict(parse_attributes(values.get(_LINKINFO, b"")))
         self.kind = attribute_text(information.get(_KIND, b""))
@@ -61,6 +64,11 @@ class Link:
     @property
     def up(self) -> bool:
         return bool(self.flags & _UP)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it carries packets. One that has a carrier just now still loses them until the kernel has noticed."""
+        return self.state == _STATE_UP
 
     @property
     def statistics(self) -> Statistics:
@@ -92,8 +100,8 @@ class Statistics:
          self.rx_dropped, self.tx_dropped) = _STATISTICS.unpack(whole)  # fmt: skip
 
 
-def get(name: str) -> Message:
-    return Message(GETLINK, 0, HEAD.pack(0, 0, 0, 0, 0) + _named(name))
+def get(link: int | str) -> Message:
+    return Message(GETLINK, 0, _head(link))
 
 
 def get_all() -> Message:

@@ -45,9 +45,9 @@ class RouteConnection(Connection):
     def links(self) -> list[Link]:
         return objects(Link, self.send(rtlink.get_all()))
 
-    def link(self, name: str) -> Link:
-        """OSError ENODEV if there is no such link."""
-        return objects(Link, self.send(rtlink.get(name)))[0]
+    def link(self, link: int | str) -> Link:
+        """By index or name. OSError ENODEV if there is no such link."""
+        return objects(Link, self.send(rtlink.get(link)))[0]
 
     def new_link(self, name: str, kind: str, mtu: int = 0) -> None:
         """Make a link of a kind that needs no more than a name: "bridge", "ifb", ..."""

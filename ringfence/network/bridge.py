@@ -13,7 +13,7 @@ import time
 from ringfence.errors import Conflict, Failed
 from ringfence.linux import rtaddress, rtlink, rtroute, sysctl
 from ringfence.linux.rtnetlink import RouteConnection
-from ringfence.network import addresses, checks, forwarding, inside, naming, steps, veth
+from ringfence.network import addresses, checks, forwarding, inside, naming, ready, steps, veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,20 +32,14 @@ class Bridge:
         checks.check(network, _OPTIONS)
         try:
             with RouteConnection() as host:
-                link = _find(host, network)
-                if link is None:
-                    checks.check_free(host, network)
-                    _make(host, network)
-                    link = _find(host, network)
-                if link is None:
-                    raise Failed(f"network {network.name}: {network.interface} was removed while it was made")
-                _complete(host, network, link)
+                _complete(host, network, _find(host, network) or _make(host, network))
                 if not network.internal:
                     forwarding.enable(host, network)
         except OSError as error:
             raise steps.problem(f"network {network.name}: bridge {network.interface}", error) from error
 
     def connect(self, network: Network, attachment: Attachment, namespace: int) -> None:
+        made = False
         try:
             with RouteConnection() as host:
                 bridge = host.link(network.interface)
@@ -57,14 +51,16 @@ class Bridge:
                     joined.append(("keep IPv6 off its port", rtlink.without_link_local(name)))
                 mtu = network.mtu or bridge.mtu
                 made = veth.make(host, network, attachment, namespace, joined, mtu=mtu, master=bridge.index)
-        except OSError as error:
-            raise steps.problem(f"network {network.name}: bridge {network.interface}", error) from error
-        try:
-            attachment.mac = inside.furnish(network, attachment, namespace).mac
-        except BaseException:
+                own = inside.furnish(network, attachment, namespace)
+                for index in (own.peer, bridge.index):
+                    ready.await_carrier(host, index)
+        except BaseException as error:
             if made:
                 veth.remove(network, attachment, namespace)
+            if isinstance(error, OSError):
+                raise steps.problem(f"network {network.name}: bridge {network.interface}", error) from error
             raise
+        attachment.mac = own.mac
 
     def disconnect(self, network: Network, attachment: Attachment, namespace: int | None) -> None:
         veth.remove(network, attachment, namespace)
@@ -92,8 +88,24 @@ def _find(host: RouteConnection, network: Network) -> Link | None:
                    hint=f"choose another name, or remove it: ip link delete {network.interface}")  # fmt: skip
 
 
-def _make(host: RouteConnection, network: Network) -> None:
-    """The bridge with its mark; nothing if another process was quicker.
+def _make(host: RouteConnection, network: Network) -> Link:
+    """The bridge with its mark, by us or by another process that was quicker. Conflict if its subnets are not free."""
+    try:
+        checks.check_free(host, network)
+    except Conflict:
+        link = _find(host, network)  # whose own addresses these may be
+        if link is None:
+            raise
+        return link
+    _try_to_make(host, network)
+    link = _find(host, network)
+    if link is None:
+        raise Failed(f"network {network.name}: {network.interface} was removed while it was made")
+    return link
+
+
+def _try_to_make(host: RouteConnection, network: Network) -> None:
+    """Nothing happens if there is a link of that name.
 
     All requests go by an index that we choose, so that they miss what has the name and is not the one just made.
     """
@@ -140,6 +152,7 @@ def _complete(host: RouteConnection, network: Network, link: Link) -> None:
     ]
     made.append((f"bring {link.name} up", rtlink.change(link.index, up=True)))
     steps.perform(host, f"network {network.name}", made)
+    ready.await_groups(link.name, [address for address, _ in gateways])
 
 
 def _written(address: str) -> str:

@@ -7,7 +7,7 @@ import errno
 from ringfence.errors import Failed
 from ringfence.linux import namespaces, rtaddress, rtlink, rtroute, sysctl
 from ringfence.linux.rtnetlink import RouteConnection
-from ringfence.network import addresses, naming, steps
+from ringfence.network import addresses, naming, ready, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def furnish(network: Network, attachment: Attachment, namespace: int, *, prefix_
             made += gateway_routes(network, attachment, index) if routes is None else routes(index)
             made += static_routes(network, attachment)
             steps.perform(connection, _where(network, attachment), made)
+            ready.await_carrier(connection, index)
+            ready.await_groups(attachment.interface, [one.partition("/")[0] for one in attachment.addresses])
             return link
 
     try:

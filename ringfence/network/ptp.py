@@ -6,10 +6,10 @@ container's, and the container reaches even its neighbours by the gateway only.
 
 from __future__ import annotations
 
-from ringfence.errors import InvalidInput
+from ringfence.errors import Conflict, InvalidInput
 from ringfence.linux import rtaddress, rtlink, rtroute, sysctl
 from ringfence.linux.rtnetlink import RouteConnection
-from ringfence.network import addresses, checks, forwarding, inside, naming, steps, veth
+from ringfence.network import addresses, checks, forwarding, inside, naming, ready, steps, veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ class Ptp:
                                    hint="it can lead by the gateway of a subnet, to this host")  # fmt: skip
         try:
             with RouteConnection() as host:
-                # While somebody is connected, the gateways' addresses are there; that they were free was seen before.
-                present = {(one.address, one.prefix) for one in host.addresses()}
-                if not any(_host(subnet.gateway) in present for subnet in network.subnets):
-                    checks.check_free(host, network)
+                if not _in_use(host, network):
+                    try:
+                        checks.check_free(host, network)
+                    except Conflict:
+                        if not _in_use(host, network):  # by a container that has been connected since we looked
+                            raise
                 forwarding.enable(host, network)
         except OSError as error:
             raise steps.problem(where, error) from error
@@ -53,8 +55,10 @@ class Ptp:
                 if sysctl.read("net", "ipv6", "conf", name, "accept_ra") not in (None, "0"):
                     sysctl.write("0", "net", "ipv6", "conf", name, "accept_ra")  # no container is this host's router
                 steps.perform(host, where, _our_end(network, attachment, host.link(name).index))
-            own = inside.furnish(network, attachment, namespace, prefix_route=False,
-                                 routes=lambda index: _their_routes(network, attachment, index))  # fmt: skip
+                own = inside.furnish(network, attachment, namespace, prefix_route=False,
+                                     routes=lambda index: _their_routes(network, attachment, index))  # fmt: skip
+                ready.await_carrier(host, own.peer)
+            ready.await_groups(name, [subnet.gateway for subnet in network.subnets])
         except BaseException as error:
             if made:
                 veth.remove(network, attachment, namespace)
@@ -68,6 +72,12 @@ class Ptp:
 
     def close(self, network: Network) -> None:
         """Nothing is left when the last container has been disconnected."""
+
+
+def _in_use(host: RouteConnection, network: Network) -> bool:
+    """While somebody is connected, the gateways' addresses are there; that they were free was seen before."""
+    present = {(one.address, one.prefix) for one in host.addresses()}
+    return any(_host(subnet.gateway) in present for subnet in network.subnets)
 
 
 def _our_end(network: Network, attachment: Attachment, index: int) -> list[Step]:

@@ -6,6 +6,10 @@ A driver's own test module derives a class `Test...` from `Suite` and says which
 from __future__ import annotations
 
 import os
+import random
+import signal
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,16 +44,43 @@ class Bench:
     def join(self, network: Network, number: int, box: Box | None = None, **fields: Any) -> tuple[Box, Attachment]:
         """A container with the addresses of that number in the network's subnets."""
         box = box or self.lab.box()
-        fields.setdefault("addresses", [address_of(subnet, number) for subnet in network.subnets])
-        attachment = Attachment(network.name, f"{number:064x}", fields.pop("interface", "eth0"), **fields)
+        attachment = self.attachment(network, number, **fields)
         self.driver.connect(network, attachment, box.namespace)
         return box, attachment
+
+    def attachment(self, network: Network, number: int, **fields: Any) -> Attachment:
+        fields.setdefault("addresses", [address_of(subnet, number) for subnet in network.subnets])
+        return Attachment(network.name, f"{number:064x}", fields.pop("interface", "eth0"), **fields)
 
 
 def address_of(subnet: Subnet, number: int) -> str:
     start = subnet.cidr.partition("/")[0]
     head = start if subnet.ipv6 else start.rsplit(".", 1)[0] + "."
     return f"{head}{number:x}/{subnet.prefix}" if subnet.ipv6 else f"{head}{number}/{subnet.prefix}"
+
+
+def churn(bench: Bench, network: Network, boxes: list[tuple[Box, Attachment]]) -> None:
+    """Until somebody ends it."""
+    while True:
+        bench.driver.open(network)
+        for box, attachment in boxes:
+            bench.driver.connect(network, attachment, box.namespace)
+        for box, attachment in boxes:
+            bench.driver.disconnect(network, attachment, box.namespace)
+        bench.driver.close(network)
+
+
+def fork(work: Callable[[], None]) -> int:
+    """A child process that exits with 1 if `work` fails."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return pid
 
 
 def bare(address: str) -> str:
@@ -118,6 +149,21 @@ class Suite:
             for caller, server in ((5, 6), (6, 7), (7, 5)):
                 assert reaches(boxes[caller], boxes[server], f"10.78.0.{server}") == f"10.78.0.{caller}"
                 assert reaches(boxes[caller], boxes[server], f"fd00:78::{server}") == f"fd00:78::{caller}"
+
+        self.on(work)
+
+    def test_the_first_packet_arrives(self) -> None:
+        """One that is lost, because the kernel has not noticed a carrier yet, is sent again after a second only."""
+
+        def work(bench: Bench) -> None:
+            for turn in range(6):
+                network = bench.network()
+                box, attachment = bench.join(network, 5)
+                started = time.monotonic()
+                reaches(box, self.gateway(bench.lab), network.subnets[turn % 2].gateway)
+                assert time.monotonic() - started < 0.9
+                bench.driver.disconnect(network, attachment, box.namespace)
+                bench.driver.close(network)
 
         self.on(work)
 
@@ -288,6 +334,60 @@ class Suite:
             bench.driver.close(network)
             bench.lab.becomes(before)
             bench.driver.disconnect(network, attachment, None)
+
+        self.on(work)
+
+    def test_kill_9_at_any_instant_leaves_nothing_that_the_next_call_does_not_clear(self) -> None:
+        def work(bench: Bench) -> None:
+            network = self.network("net", [FOUR, SIX])
+            self.prepare(bench.lab, network)
+            before = bench.lab.seen()
+            boxes = [(bench.lab.box(), bench.attachment(network, number)) for number in (5, 6)]
+            for _ in range(30):
+                victim = fork(lambda: churn(bench, network, boxes))
+                time.sleep(random.uniform(0, 0.03))
+                os.kill(victim, signal.SIGKILL)
+                os.waitpid(victim, 0)
+                if random.random() < 0.5:
+                    bench.driver.open(network)
+                    for box, attachment in boxes:
+                        bench.driver.connect(network, attachment, box.namespace)
+                    assert reaches(boxes[0][0], boxes[1][0], "10.78.0.6")
+                for box, attachment in boxes:
+                    bench.driver.disconnect(network, attachment, box.namespace)
+                    assert sorted(box.links()) == ["lo"]
+                bench.driver.close(network)
+                assert bench.lab.seen() == before
+
+        self.on(work)
+
+    def test_100_containers_are_joined_8_at_a_time(self) -> None:
+        """Not all reach all here: the kernel keeps 1024 neighbours for all namespaces together (gc_thresh3, arp(7))."""
+
+        def work(bench: Bench) -> None:
+            network = self.network("net", [FOUR, SIX])
+            self.prepare(bench.lab, network)
+            before = bench.lab.seen()
+            boxes = {number: bench.lab.box() for number in range(2, 102)}
+
+            def some(first: int) -> None:
+                for number in range(2 + first, 102, 8):
+                    bench.driver.open(network)
+                    bench.join(network, number, boxes[number])
+
+            workers = [fork(lambda first=first: some(first)) for first in range(8)]  # type: ignore[misc]
+            assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers] == [0] * 8
+            addresses = [bare(address) for box in boxes.values() for address in box.addresses("eth0")]
+            assert len(set(addresses)) == 200
+            for number, box in boxes.items():
+                after = 2 + (number - 1) % 100
+                assert reaches(box, boxes[after], f"10.78.0.{after}") == f"10.78.0.{number}"
+                assert reaches(box, self.gateway(bench.lab), "fd00:78::1") == f"fd00:78::{number:x}"
+            for number, box in boxes.items():
+                box.close()
+                bench.driver.disconnect(network, bench.attachment(network, number), None)
+            bench.driver.close(network)
+            bench.lab.becomes(before)
 
         self.on(work)
 

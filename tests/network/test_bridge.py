@@ -16,7 +16,7 @@ from ringfence.network.values import Network, Subnet
 from tests import needs
 from tests.linux import child
 from tests.network.lab import BEYOND, Lab, is_cut_off, reaches
-from tests.network.suite import FOUR, SIX, Bench, Suite
+from tests.network.suite import FOUR, SIX, Bench, Suite, fork
 
 
 class TestBridge(Suite):
@@ -185,14 +185,3 @@ def port(link: str, name: str) -> str:
 
 def forwarded() -> tuple[str | None, str | None]:
     return sysctl.read("net", "ipv4", "ip_forward"), sysctl.read("net", "ipv6", "conf", "all", "forwarding")
-
-
-def fork(work: Any) -> int:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return pid

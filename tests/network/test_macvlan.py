@@ -21,7 +21,8 @@ class OnLan(Suite):
         with laboratory.beyond.network() as there:
             lan = there.link("lan").index
             for subnet in network.subnets:
-                there.new_address(lan, subnet.gateway, subnet.prefix)
+                if subnet.gateway not in [one.address for one in there.addresses(lan)]:
+                    there.new_address(lan, subnet.gateway, subnet.prefix)
 
     def gateway(self, laboratory: Lab) -> Box:
         return laboratory.beyond
