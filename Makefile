@@ -8,7 +8,7 @@ HELPER := ringfence/ringinit
 SOURCES := $(shell find ringfence tests -name '*.py' 2>/dev/null)
 TESTS ?= tests
 
-.PHONY: demo test soak test-v2 test-systemd lint bench clean setup peers debian-rootfs
+.PHONY: demo test soak test-v2 test-systemd test-vm lint bench clean setup peers debian-rootfs
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/installed $(HELPER)
@@ -26,6 +26,10 @@ test-v2: setup peers
 # Those of systemd's cgroup driver, on such a machine whose pid 1 is systemd.
 test-systemd: setup peers
 	tools/lane_v2.sh systemd
+
+# What an ordinary Debian kernel alone has, on an emulated machine.
+test-vm: setup peers
+	tools/lane_vm.sh vm
 
 # 500 cycles of create, start and delete, 8 at a time, while an attacker races for the mount points (minutes).
 soak: setup

@@ -893,6 +893,12 @@ static void await_network(void) {
     if (status) fail_as(EINTR, "the network namespace's maker was killed");
 }
 
+/* setns(2) into a time namespace is refused (EUSERS) while somebody shares our memory: its end is left to be awaited. */
+static void settle_network(void) {
+    siginfo_t info;
+    while (network.pid >= 0 && waitid(P_PID, (id_t)network.pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {}
+}
+
 static void pass_turn(void) {
     char message[16];
     int n = snprintf(message, sizeof message, "T%d", (int)child);
@@ -931,6 +937,7 @@ static void op_clone(void) {
     open_pipes();
     if (pid_ns >= 0 && ((own_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC)) < 0 || setns(slot[pid_ns], CLONE_NEWPID))) fail("join the pid namespace");
     if (time_ns >= 0 || flags & NEWTIME) {
+        settle_network();
         if ((own_time = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC)) < 0) fail("/proc/self/ns/time");
         if (time_ns >= 0 ? setns(slot[time_ns], NEWTIME) : unshare(NEWTIME)) fail("time namespace");
         if (*offsets && write_all("/proc/self/timens_offsets", offsets, strlen(offsets))) fail("time offsets");

@@ -86,6 +86,29 @@ def block_weights(*files: str) -> None:
         missing("block I/O weights")
 
 
+def huge_pages(count: int) -> None:
+    """The test needs so many free huge pages of 2 MB."""
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    if int(fields.get("HugePages_Free", "0")) < count or fields["Hugepagesize"].split() != ["2048", "kB"]:
+        missing("huge pages", f"needs {count} free huge pages")
+
+
+def swap_file() -> str:
+    """The test needs a file to swap to; its path. Only a machine that nobody else uses has one (tests/lanes)."""
+    path = "/tmp/lane.swap"
+    if not os.path.exists(path):
+        missing("a swap file")
+    return path
+
+
+def apparmor() -> None:
+    """The test needs AppArmor to be on, and its parser to load profiles."""
+    if not os.path.exists("/sys/kernel/security/apparmor/.load"):
+        missing("AppArmor")
+    program("apparmor_parser")
+
+
 def ps() -> None:
     """The test needs a ps(1) that works: it refuses a kernel that counts no idle time."""
     program("ps")

@@ -23,6 +23,10 @@ busybox busybox-static
 docker-registry docker-registry
 openssl openssl
 linux.uml user-mode-linux
+qemu-system-x86_64 qemu-system-x86
+depmod kmod
+xz xz-utils
+apparmor_parser apparmor
 mkfs.ext4 e2fsprogs
 ip iproute2
 /usr/lib/cni/bridge containernetworking-plugins

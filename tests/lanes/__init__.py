@@ -23,7 +23,19 @@ class Lane:
 
 
 # What this machine lacks when no lane is named: the lanes have it.
-HERE = Lane(tests=(), lacks=frozenset({"systemd", "cgroup v2 alone"}), at_least=0)
+HERE = Lane(
+    tests=(),
+    lacks=frozenset({"systemd", "cgroup v2 alone", "huge pages", "a swap file", "AppArmor"}),
+    at_least=0,
+)
+
+# Of the suite of runtimes, what differs by kernel.
+_SUITE = (
+    "test_run_gives_the_output_and_the_exit_status",
+    "test_create_start_kill_delete_walk_through_the_statuses",
+    "test_exec_enters_the_container_and_gives_its_exit_status",
+    "test_pause_stops_it_and_resume_lets_it_go_on",
+)
 
 LANES = {
     "v2": Lane(
@@ -31,6 +43,7 @@ LANES = {
             "tests/linux/cgroups",
             "tests/runtime/test_suite.py",
             "tests/runtime/test_same_answer.py",
+            "tests/runtime/test_kernels.py",
             "tests/runtime/test_start_and_exec.py",
             "--deselect=tests/runtime/test_start_and_exec.py::"
             "test_a_launcher_that_is_killed_at_any_instant_loses_neither_lines_nor_exit_code",
@@ -51,11 +64,36 @@ LANES = {
                 "controller devices",
                 "controller hugetlb",
                 "block I/O weights",
+                "a swap file",
+                "AppArmor",
+                "/proc/self/ns/time",
+                "/proc/pressure/memory",
                 "systemd",
                 "a working ps",
             }
         ),
         at_least=335,
+    ),
+    # Emulated, it is slow: what no other machine shows, and a little of everything.
+    "vm": Lane(
+        tests=(
+            "--timeout=300",
+            "tests/linux/cgroups/test_kernel.py",
+            "tests/runtime/test_kernels.py",
+            *(f"tests/runtime/test_suite.py::{name}[ringrun]" for name in _SUITE),
+            "tests/cli/test_run.py::test_output_errors_and_exit_code_are_the_program_s",
+            "tests/cli/test_run.py::test_detached_it_prints_the_id",
+            "tests/cli/test_run.py::test_exec_runs_another_program",
+            "tests/engine/test_lifecycle.py::test_a_paused_container_does_nothing_until_it_is_unpaused",
+            "tests/engine/test_options_live.py::test_userns_auto_gives_ids_that_are_not_the_hosts",
+            "tests/engine/test_options_live.py::test_limits_are_written_into_the_cgroups",
+            "tests/engine/test_groups.py::test_memory_that_runs_out_kills_inside_of_the_group_only",
+            "tests/engine/test_groups.py::test_a_rate_of_a_block_device_is_shared_by_all",
+            "tests/rootless/test_limits.py::test_in_a_delegated_cgroup_with_controllers_limits_hold",
+            "tests/rootless/test_ringfence.py::test_the_user_is_root_inside_and_subordinate_ids_are_the_others",
+        ),
+        lacks=frozenset({"cgroup v1", "controller devices", "systemd", "a kernel without AppArmor"}),
+        at_least=43,
     ),
     "systemd": Lane(
         tests=("tests/runtime/test_systemd.py",),

@@ -122,7 +122,7 @@ class Person:
 def _install(target: Path) -> None:
     """The package, its commands and what it imports, for everybody to read."""
     shutil.copytree(PROJECT / "bin", target / "bin")
-    shutil.copytree(PROJECT / "ringfence", target / "ringfence", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "ringfence", target / "ringfence")  # with what is compiled: nobody writes it there
     for name in ("isal", "backports"):
         found = importlib.util.find_spec(name)
         for place in found.submodule_search_locations or () if found else ():
