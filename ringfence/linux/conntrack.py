@@ -7,14 +7,12 @@ end, such as UDP, that lasts as long as the client goes on sending.
 from __future__ import annotations
 
 import errno
-import struct
 
 from ringfence.linux import sockets
-from ringfence.linux.netlink import Connection, pack_attribute, parse_attributes
+from ringfence.linux.netfilter import HEAD, NetfilterConnection
+from ringfence.linux.netlink import pack_attribute, parse_attributes
 
-_NETLINK_NETFILTER = 12
 _GET, _DELETE = 0x101, 0x102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, ..._DELETE
-_HEAD = struct.Struct(">BBH")  # struct nfgenmsg: family, version, resource
 _ORIGINAL, _REPLY, _FILTER = 1, 2, 25  # CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER
 _IP, _PROTOCOL = 1, 2  # CTA_TUPLE_IP, CTA_TUPLE_PROTO
 _NUMBER = 1  # CTA_PROTO_NUM
@@ -23,43 +21,36 @@ _OF_SOURCE, _OF_PROTOCOL = 1 << 0, 1 << 3  # CTA_FILTER_FLAG(CTA_IP_SRC), ...(CT
 _NESTED = 0x8000
 
 
-class ConntrackConnection(Connection):
-    """A connection to the connection tracking of our network namespace."""
+def forget(connection: NetfilterConnection, protocol: int, address: bytes) -> int:
+    """Forget the connections of that protocol that this address (packed) answers; how many they were.
 
-    __slots__ = ()
+    The kernel looks at all that it knows, 10 ms for a table of 262144 places. OSError EINVAL or EOPNOTSUPP where it
+    does not tell (without nf_conntrack_netlink).
+    """
+    family = sockets.AF_INET if len(address) == 4 else sockets.AF_INET6
+    source = pack_attribute(_IP | _NESTED, [pack_attribute(_SOURCE[len(address)], address)])
+    number = pack_attribute(_PROTOCOL | _NESTED, [pack_attribute(_NUMBER, bytes((protocol,)))])
+    # A filter in the kernel since Linux 5.9, without effect before: looked at again below. For an address of IPv6 it
+    # leaves out what is asked for (Linux 6.18 at least).
+    by = _OF_PROTOCOL | (_OF_SOURCE if family == sockets.AF_INET else 0)
+    flags = [pack_attribute(1, 0), pack_attribute(2, by)]
+    wanted = pack_attribute(_REPLY | _NESTED, source + number) + pack_attribute(_FILTER | _NESTED, flags)
+    count = 0
+    for answer in connection.dump(_GET, HEAD.pack(family, 0, 0) + wanted):
+        values = dict(parse_attributes(answer.payload[HEAD.size :]))
+        if answered_by(values.get(_REPLY, b"")) == (protocol, address):
+            count += _delete(connection, family, values[_ORIGINAL])
+    return count
 
-    def __init__(self) -> None:
-        super().__init__(_NETLINK_NETFILTER)
 
-    def forget(self, protocol: int, address: bytes) -> int:
-        """Forget the connections of that protocol that this address (packed) answers; how many they were.
-
-        The kernel looks at all that it knows, 10 ms for a table of 262144 places. OSError EINVAL or EOPNOTSUPP
-        where it does not tell (without nf_conntrack_netlink).
-        """
-        family = sockets.AF_INET if len(address) == 4 else sockets.AF_INET6
-        source = pack_attribute(_IP | _NESTED, [pack_attribute(_SOURCE[len(address)], address)])
-        number = pack_attribute(_PROTOCOL | _NESTED, [pack_attribute(_NUMBER, bytes((protocol,)))])
-        # A filter in the kernel since Linux 5.9, without effect before: looked at again below. For an address of IPv6
-        # it leaves out what is asked for (Linux 6.18 at least).
-        by = _OF_PROTOCOL | (_OF_SOURCE if family == sockets.AF_INET else 0)
-        flags = [pack_attribute(1, 0), pack_attribute(2, by)]
-        wanted = pack_attribute(_REPLY | _NESTED, source + number) + pack_attribute(_FILTER | _NESTED, flags)
-        count = 0
-        for answer in self.dump(_GET, _HEAD.pack(family, 0, 0) + wanted):
-            values = dict(parse_attributes(answer.payload[_HEAD.size :]))
-            if answered_by(values.get(_REPLY, b"")) == (protocol, address):
-                count += self._delete(family, values[_ORIGINAL])
-        return count
-
-    def _delete(self, family: int, original: bytes) -> bool:
-        try:
-            self.request(_DELETE, 0, _HEAD.pack(family, 0, 0) + pack_attribute(_ORIGINAL | _NESTED, original))
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            return False  # it has ended meanwhile
-        return True
+def _delete(connection: NetfilterConnection, family: int, original: bytes) -> bool:
+    try:
+        connection.request(_DELETE, 0, HEAD.pack(family, 0, 0) + pack_attribute(_ORIGINAL | _NESTED, original))
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False  # it has ended meanwhile
+    return True
 
 
 def answered_by(reply: bytes) -> tuple[int, bytes]:

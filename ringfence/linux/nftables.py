@@ -12,7 +12,8 @@ import os
 import struct
 
 from ringfence.linux import sockets
-from ringfence.linux.netlink import Connection, Control, Flag, Message, pack_attribute, pack_message, parse_attributes
+from ringfence.linux.netfilter import HEAD, NetfilterConnection
+from ringfence.linux.netlink import Control, Flag, Message, pack_attribute, pack_message, parse_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from ringfence.linux.nftexpressions import Expression
 
 NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 = 1, 2, 10
-_NETLINK_NETFILTER = 12
 _SO_SNDBUFFORCE = 32
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN = 0, 1, 2, 3, 4
 _NEWRULE, _GETRULE, _NEWSET = 6, 7, 9
 _NEWSETELEM, _GETSETELEM, _DELSETELEM, _GETGEN = 12, 13, 14, 16
-_HEAD = struct.Struct(">BBH")  # struct nfgenmsg: family, version, resource
 _NUMBER = struct.Struct(">I")
 _ELEMENTS_IN_REQUEST = 500  # an attribute is at most 64 KiB long
 _INTERVAL_END = 1  # NFT_SET_ELEM_INTERVAL_END
@@ -171,13 +170,10 @@ def delete_elements(table: str, name: str, elements: Sequence[Element]) -> list[
     return _of_elements(_DELSETELEM, 0, table, name, bare)
 
 
-class NftablesConnection(Connection):
+class NftablesConnection(NetfilterConnection):
     """A connection to the nftables of our network namespace, in the tables of the family inet."""
 
     __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(_NETLINK_NETFILTER)
 
     def change(self, requests: Sequence[Request], generation: int = 0) -> None:
         """Carry out all requests or none; OSError has the errno of the first that failed, and a note that names it.
@@ -186,13 +182,13 @@ class NftablesConnection(Connection):
         """
         first = self._sequence + 1
         begin = pack_attribute(1, _NUMBER.pack(generation)) if generation else b""
-        messages = [Message(_BATCH_BEGIN, Flag.REQUEST, _HEAD.pack(0, 0, 10) + begin, first)]
+        messages = [Message(_BATCH_BEGIN, Flag.REQUEST, HEAD.pack(0, 0, 10) + begin, first)]
         for number, request in enumerate(requests, 1):
             flags = request.flags | Flag.REQUEST | (Flag.ACK if number == len(requests) else 0)
-            payload = _HEAD.pack(NFPROTO_INET, 0, 0) + request.payload
+            payload = HEAD.pack(NFPROTO_INET, 0, 0) + request.payload
             messages.append(Message(_SUBSYSTEM | request.type, flags, payload, first + number))
         self._sequence = first + len(requests)
-        messages.append(Message(_BATCH_END, Flag.REQUEST, _HEAD.pack(0, 0, 10), self._sequence + 1))
+        messages.append(Message(_BATCH_END, Flag.REQUEST, HEAD.pack(0, 0, 10), self._sequence + 1))
         data = b"".join(map(pack_message, messages))
         self._socket.setsockopt(sockets.SOL_SOCKET, _SO_SNDBUFFORCE, max(2 * len(data), 1 << 18))
         self._socket.sendto(data, (0, 0))
@@ -228,8 +224,18 @@ class NftablesConnection(Connection):
 
     def chains(self) -> list[Chain]:
         """Those of all tables of all families."""
-        answers = self.dump(_SUBSYSTEM | _GETCHAIN, _HEAD.pack(0, 0, 0))
-        return [Chain(answer.payload[0], dict(parse_attributes(answer.payload[_HEAD.size :]))) for answer in answers]
+        answers = self.dump(_SUBSYSTEM | _GETCHAIN, HEAD.pack(0, 0, 0))
+        return [Chain(answer.payload[0], dict(parse_attributes(answer.payload[HEAD.size :]))) for answer in answers]
+
+    def has_table(self, table: str) -> bool:
+        """Asking beforehand costs less than failing: a change that fails waits for a grace period, 10 ms."""
+        try:
+            self._get(_GETTABLE, pack_attribute(1, table))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return False
+        return True
 
     def rules(self, table: str) -> list[tuple[str, str]]:
         """The chain and the comment of each rule of a table, in their order."""
@@ -256,13 +262,13 @@ class NftablesConnection(Connection):
         return parse_elements(dict(answers[0])[3])[0]
 
     def _get(self, type: int, payload: bytes) -> list[list[tuple[int, bytes]]]:
-        return self._parsed(self.request(_SUBSYSTEM | type, 0, _HEAD.pack(NFPROTO_INET, 0, 0) + payload))
+        return self._parsed(self.request(_SUBSYSTEM | type, 0, HEAD.pack(NFPROTO_INET, 0, 0) + payload))
 
     def _dump(self, type: int, payload: bytes) -> list[list[tuple[int, bytes]]]:
-        return self._parsed(self.dump(_SUBSYSTEM | type, _HEAD.pack(NFPROTO_INET, 0, 0) + payload))
+        return self._parsed(self.dump(_SUBSYSTEM | type, HEAD.pack(NFPROTO_INET, 0, 0) + payload))
 
     def _parsed(self, answers: Iterable[Message]) -> list[list[tuple[int, bytes]]]:
-        return [parse_attributes(answer.payload[_HEAD.size :]) for answer in answers]
+        return [parse_attributes(answer.payload[HEAD.size :]) for answer in answers]
 
 
 def _typed(attribute: int, fields: Sequence[tuple[int, int]]) -> bytes:

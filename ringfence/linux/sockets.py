@@ -108,6 +108,18 @@ def send_descriptors(socket: Socket, message: bytes, descriptors: Sequence[int])
     socket.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, b"".join(map(_DESCRIPTOR.pack, descriptors)))])
 
 
+def close_later(socket: Socket) -> None:
+    """Close it without waiting for its release, which then is a kernel thread's.
+
+    It goes into the queue of a Unix socket that is itself in that queue, and so nobody's once we have closed both: the
+    kernel collects such garbage in the background (before Linux 6.9 at once, and we wait).
+    """
+    first, second = pair()
+    with first, second:
+        send_descriptors(first, b"\0", [socket.fileno(), second.fileno()])
+        socket.close()  # before there is garbage: not the last one
+
+
 def receive_descriptors(socket: Socket, size: int, most: int) -> tuple[bytes, list[int]]:
     """A message of up to `size` bytes and up to `most` open files that come with it."""
     room = CMSG_LEN(most * _DESCRIPTOR.size)

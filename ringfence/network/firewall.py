@@ -26,9 +26,9 @@ from ringfence.network.firewall_rules import CHAINS, RULES, SETS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
+    from typing import Self, TypeAlias
 
-    from ringfence.linux.nftables import Request
+    from ringfence.linux.nftables import Chain, Request
     from ringfence.network.values import Network, Port
 
     Wanted: TypeAlias = Mapping[str, Sequence[Element]]
@@ -49,13 +49,27 @@ _LOCAL = (b"\x7f", bytes(15) + b"\1")  # how addresses begin that the forwarder 
 
 
 class Firewall:
-    """The table `inet TABLE` of the network namespace that we are in. Every method may be called again at any time,
-    by any number of processes; Unsupported, Denied or Failed if the kernel refuses."""
+    """The table `inet TABLE` of the network namespace that we are in.
 
-    __slots__ = ("table",)
+    Every method may be called again at any time, by any number of processes; Unsupported, Denied or Failed if the
+    kernel refuses. `with` is for several calls: after something was removed, the end of a connection to the kernel
+    makes the next change wait (10 ms), and so there is one for all.
+    """
+
+    __slots__ = ("_connection", "table")
 
     def __init__(self, table: str = "ringfence") -> None:
         self.table = table
+        self._connection: NftablesConnection | None = None
+
+    def __enter__(self) -> Self:
+        self._connection = NftablesConnection()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def open_network(self, network: Network) -> bool:
         """Let a network's containers out and keep others from them; before its first container is connected.
@@ -103,9 +117,9 @@ class Firewall:
             }
             if any(going.values()):
                 connection.change(self._deletions(going), generation)
+            _forget(connection, ours)
 
         self._repeat(attempt)
-        _forget(ours)
 
     def rebuild(self, networks: Iterable[Network],
                 published: Iterable[tuple[str, Sequence[Port], Sequence[str]]]) -> list[str]:  # fmt: skip
@@ -120,10 +134,8 @@ class Firewall:
             for name, elements in one.items():
                 wanted.setdefault(name, []).extend(elements)
         stale: list[str] = []
-        present: Wanted = {}
 
         def attempt(connection: NftablesConnection) -> None:
-            nonlocal present
             generation = connection.generation()
             present = self._present(connection, _PORT_MAPS) or {}
             known = {element.comment for name in _PORT_MAPS for element in wanted.get(name, ())}
@@ -133,35 +145,38 @@ class Firewall:
                 connection.change([*whole, *self._creation(), *self._additions(wanted)], generation)
             elif self.table in connection.tables():
                 connection.change([nftables.delete_table(self.table)], generation)
+            gone = {
+                name: [one for one in elements if one not in wanted.get(name, ())] for name, elements in present.items()
+            }
+            _forget(connection, gone)
 
         self._repeat(attempt)
-        _forget({name: [one for one in elements if one not in wanted.get(name, ())]
-                 for name, elements in present.items()})  # fmt: skip
         return stale
 
     def published(self) -> list[dict[str, str | int]]:
         """What the kernel has: container, protocol, host_ip, host_port, address, container_port of each port."""
-        with NftablesConnection() as connection:
-            present = self._present(connection, _PORT_MAPS) or {}
+        present: dict[str, list[Element]] = {}
+        self._repeat(lambda connection: present.update(self._present(connection, _PORT_MAPS) or {}))
         return [_port(name, element) for name, elements in present.items() for element in elements]
 
     def drops_forwarded(self) -> str:
         """A warning, one line, if a table of somebody else's drops what it does not know on its way to a container."""
-        with NftablesConnection() as connection:
-            for chain in connection.chains():
-                if chain.hook == Hook.FORWARD and chain.drops and chain.table != self.table:
-                    where = f"{_FAMILIES.get(chain.family, chain.family)} {chain.table}"
-                    return (
-                        f'the policy of chain {chain.name} in nftables\' table "{where}" is to drop what is forwarded: '
-                        "containers reach the outside, and are reached, only as far as its rules allow it"
-                    )
+        chains: list[Chain] = []
+        self._repeat(lambda connection: chains.extend(connection.chains()))
+        for chain in chains:
+            if chain.hook == Hook.FORWARD and chain.drops and chain.table != self.table:
+                where = f"{_FAMILIES.get(chain.family, chain.family)} {chain.table}"
+                return (
+                    f'the policy of chain {chain.name} in nftables\' table "{where}" is to drop what is forwarded: '
+                    "containers reach the outside, and are reached, only as far as its rules allow it"
+                )
         return ""
 
     def bridges(self) -> list[str]:
         """The bridges of the networks that are open."""
-        with NftablesConnection() as connection:
-            present = self._present(connection, ("bridges",)) or {"bridges": []}
-        return sorted(element.key.rstrip(b"\0").decode() for element in present["bridges"])
+        present: dict[str, list[Element]] = {}
+        self._repeat(lambda connection: present.update(self._present(connection, ("bridges",)) or {}))
+        return sorted(element.key.rstrip(b"\0").decode() for element in present.get("bridges", ()))
 
     def _add(self, wanted: Wanted) -> bool:
         """Add elements, and the table if there is none."""
@@ -169,17 +184,17 @@ class Firewall:
 
         def attempt(connection: NftablesConnection) -> None:
             nonlocal made
+            if not connection.has_table(self.table):
+                whole = [nftables.new_table(self.table, exclusive=True), *self._creation()]
+                connection.change([*whole, *self._additions(wanted)])
+                made = True
+                return
             try:
                 connection.change(self._additions(wanted))
             except OSError as error:
-                if error.errno == errno.ENOENT:
-                    whole = [nftables.new_table(self.table, exclusive=True), *self._creation()]
-                    connection.change([*whole, *self._additions(wanted)])
-                    made = True
-                elif error.errno == errno.EEXIST:
-                    self._replace(connection, wanted)
-                else:
+                if error.errno != errno.EEXIST:
                     raise
+                self._replace(connection, wanted)
 
         self._repeat(attempt)
         return made
@@ -197,17 +212,19 @@ class Firewall:
             for name, elements in present.items()
         }
         connection.change(self._deletions(replaced) + self._additions(wanted), generation)
-        _forget(replaced)
+        _forget(connection, replaced)
 
     def _repeat(self, attempt: Callable[[NftablesConnection], None]) -> None:
         """Until no other process has come between what was read and what was written."""
-        with NftablesConnection() as connection:
-            for number in range(_MOST_ATTEMPTS):
-                try:
-                    return attempt(connection)
-                except OSError as error:
-                    if error.errno not in _AGAIN or number == _MOST_ATTEMPTS - 1:
-                        raise self._failed(error) from error
+        if self._connection is None:
+            with Firewall(self.table) as alone:
+                return alone._repeat(attempt)
+        for number in range(_MOST_ATTEMPTS):
+            try:
+                return attempt(self._connection)
+            except OSError as error:
+                if error.errno not in _AGAIN or number == _MOST_ATTEMPTS - 1:
+                    raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> RingfenceError:
         what = f"cannot change the nftables table inet {self.table}: {os.strerror(error.errno or 0).lower()}"
@@ -307,19 +324,18 @@ def _port(name: str, element: Element) -> dict[str, str | int]:
     }
 
 
-def _forget(going: Wanted) -> None:
+def _forget(connection: NftablesConnection, going: Wanted) -> None:
     """Let clients whose datagrams went to these ports find who has the ports now."""
     ports = [_port(name, element) for name, elements in going.items() for element in elements]
     answering = {(PROTOCOLS[str(one["protocol"])], _packed(str(one["address"])))
                  for one in ports if one["protocol"] in _WITHOUT_END}  # fmt: skip
     if not answering:
         return
-    from ringfence.linux.conntrack import ConntrackConnection
+    from ringfence.linux import conntrack
 
     try:
-        with ConntrackConnection() as connection:
-            for protocol, address in answering:
-                connection.forget(protocol, address)
+        for protocol, address in answering:
+            conntrack.forget(connection, protocol, address)
     except OSError as error:
         if error.errno not in _UNTOLD:
             raise

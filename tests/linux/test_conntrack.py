@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.linux import conntrack
-from ringfence.linux.conntrack import ConntrackConnection
+from ringfence.linux.netfilter import NetfilterConnection
 from ringfence.linux.netlink import pack_attribute
 from ringfence.network.firewall import PROTOCOLS, Firewall
 from tests.network.hosts import WEB, Machine, ask, on_machine
@@ -24,14 +24,14 @@ def test_what_an_address_answers_is_forgotten_and_nothing_else() -> None:
                 space.serve(53, protocol)
                 for address in space.addresses:
                     assert ask(address, 53, protocol).startswith(space.name)
-        with ConntrackConnection() as connection:
+        with NetfilterConnection() as connection:
             for address in first.addresses:
                 packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-                assert [connection.forget(PROTOCOLS["udp"], packed) for _ in range(2)] == [1, 0]
-                assert connection.forget(PROTOCOLS["tcp"], packed) == 1
+                assert [conntrack.forget(connection, PROTOCOLS["udp"], packed) for _ in range(2)] == [1, 0]
+                assert conntrack.forget(connection, PROTOCOLS["tcp"], packed) == 1
             for address in second.addresses:
                 packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-                assert connection.forget(PROTOCOLS["udp"], packed) == 1
+                assert conntrack.forget(connection, PROTOCOLS["udp"], packed) == 1
 
     on_machine(work)
 

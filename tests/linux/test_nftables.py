@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -142,6 +144,24 @@ def test_more_elements_than_one_request_holds_are_one_change() -> None:
         connection.change([nftables.new_table("t"), nftables.new_set("t", "ports", *PORTS),
                            *nftables.new_elements("t", "ports", many)])  # fmt: skip
         assert set(connection.elements("t", "ports")) == set(many)
+
+    alone(work)
+
+
+def test_connections_are_gone_a_moment_after_they_were_closed_whatever_was_removed() -> None:
+    def work(connection: NftablesConnection) -> None:
+        for _ in range(20):
+            with NftablesConnection() as other:
+                other.change([nftables.new_table("t"), nftables.new_set("t", "ports", *PORTS)])
+                other.change([nftables.delete_table("t")])
+        deadline = time.monotonic() + 5
+        while sockets() != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def sockets() -> int:
+        """How many there are of netfilter in this network namespace."""
+        return sum(line.split()[1] == "12" for line in Path("/proc/net/netlink").read_text().splitlines())
 
     alone(work)
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,7 +32,8 @@ WEB = Network("web", "1", "bridge", "br-web", subnets=[Subnet("10.78.0.0/24", "1
 DB = Network("db", "2", "bridge", "br-db", subnets=[Subnet("10.79.0.0/24", "10.79.0.1"),
                                                     Subnet("fd00:79::/64", "fd00:79::1")])  # fmt: skip
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-PATIENCE = 0.4  # seconds after which a silent drop is believed
+PATIENCE = 3.0  # seconds for an answer; a first packet may be lost, and is sent again after one
+SILENCE = 0.4  # seconds without an answer that was not expected
 
 
 class Space:
@@ -68,9 +70,12 @@ class Space:
             self._servers.append(self.do(lambda one=one: Server(self.name, one, port, protocol)))  # type: ignore[misc]
         return self._servers[-1]
 
-    def ask(self, address: str, port: int, protocol: str = "tcp") -> str:
+    def ask(self, address: str, port: int, protocol: str = "tcp", patience: float = PATIENCE) -> str:
         """What is answered there: "NAME CALLER"; "refused", "unreachable" or "silence"."""
-        return self.do(lambda: ask(address, port, protocol))
+        return self.do(lambda: ask(address, port, protocol, patience))
+
+    def no_answer(self, address: str, port: int) -> bool:
+        return self.ask(address, port, patience=SILENCE) == "silence"
 
     def close(self) -> None:
         for server in self._servers:
@@ -177,14 +182,18 @@ def on_machine(work: Callable[[Machine], None]) -> None:
     child.run(run, Clone.NEWNET)
 
 
-def ask(address: str, port: int, protocol: str = "tcp") -> str:
+def ask(address: str, port: int, protocol: str = "tcp", patience: float = PATIENCE) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, KINDS[protocol]) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(patience if protocol == "tcp" else min(patience, 1))
         try:
             connection.connect(socket.getaddrinfo(address, port, family)[0][4])
             if protocol == "udp":
                 connection.send(b"?")
+                if patience > 1:
+                    with suppress(TimeoutError):
+                        return connection.recv(100).decode()
+                    connection.send(b"?")
             return connection.recv(100).decode()
         except ConnectionError:
             return "refused"

@@ -21,7 +21,8 @@ from ringfence.network.firewall import Firewall
 from ringfence.network.ports import reserve
 from ringfence.network.values import Port
 from ringfence.runtime import helper
-from tests.network.hosts import HERE, WEB, Machine, Space, ask, on_machine, seen
+from tests import needs
+from tests.network.hosts import HERE, SILENCE, WEB, Machine, Space, ask, on_machine, seen
 
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "::1")
 HERE_8080 = ("127.0.0.1", 8080)
@@ -232,7 +233,7 @@ def test_a_connection_is_reset_if_nobody_listens_inside_and_others_go_on(tmp_pat
         with forwarding(tmp_path / "lock", BOTH, web.addresses):
             for _ in range(3):
                 assert ask("127.0.0.1", 8080) == "refused"  # accepted, then reset
-                assert ask("127.0.0.1", 8080, "udp") == "silence"
+                assert ask("127.0.0.1", 8080, "udp", SILENCE) == "silence"
             for protocol in ("tcp", "udp"):
                 web.serve(80, protocol)
                 assert ask("127.0.0.1", 8080, protocol).startswith(web.name)
@@ -331,6 +332,44 @@ def test_it_ends_with_the_container_and_is_started_again_if_it_was_killed(tmp_pa
         assert ask("127.0.0.1", 8080) == "refused"
 
     on_machine(work)
+
+
+def test_it_takes_no_more_processor_time_than_docker_proxy(tmp_path: Path) -> None:
+    needs.program("docker-proxy", "iperf3")
+
+    def work(machine: Machine) -> None:
+        web = machine.container(WEB)
+        server = web.do(lambda: subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL))
+        command = ["docker-proxy", "-proto", "tcp", "-host-ip", "127.0.0.1", "-host-port", "9000"]
+        inside = ["-container-ip", web.addresses[0], "-container-port", "5201"]
+        told, tell = os.pipe()
+        script = f'exec "$@" 3>/proc/self/fd/{tell}'  # by descriptor 3 it says that it is up
+        proxy = subprocess.Popen(["sh", "-c", script, "sh", *command, *inside], pass_fds=[tell])
+        try:
+            assert os.read(told, 1) == b"0"
+            with forwarding(tmp_path / "lock", [Port(5201, 8080)], web.addresses):
+                pid = forwarder.running(str(tmp_path / "lock"))
+                ours, theirs = [
+                    min(_processor_time_of_transfer(process, port) for _ in range(2))
+                    for process, port in ((pid, 8080), (proxy.pid, 9000))
+                ]
+            assert ours <= 1.1 * theirs, f"{ours} hundredths of a second against {theirs}"
+        finally:
+            for process in (server, proxy):
+                process.kill()
+                process.wait()
+
+    on_machine(work)
+
+
+def _processor_time_of_transfer(pid: int, port: int) -> int:
+    before = processor_time(pid)
+    deadline = time.monotonic() + 10
+    argv = ["iperf3", "-c", "127.0.0.1", "-p", str(port), "-n", "1G"]
+    while subprocess.run(argv, stdout=subprocess.DEVNULL).returncode:  # it is not up yet, or busy with the last one
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return processor_time(pid) - before
 
 
 def read_all(connection: socket.socket) -> bytes:
