@@ -11,7 +11,7 @@ NEWADDR, DELADDR, GETADDR = 20, 21, 22
 
 HEAD = struct.Struct("=BBBBi")  # struct ifaddrmsg: family, prefix length, flags, scope, index
 _ADDRESS, _LOCAL, _LABEL, _FLAGS = 1, 2, 3, 8  # IFA_*
-_UNIVERSE = 0  # RT_SCOPE_UNIVERSE
+_UNIVERSE = 0  # RT_SCOPE_UNIVERSE; of IPv6 addresses the kernel finds it out
 _NO_DETECTION, _NO_PREFIX_ROUTE = 0x02, 0x200  # IFA_F_NODAD, IFA_F_NOPREFIXROUTE
 PERMANENT = 0x80  # IFA_F_PERMANENT: not given for a time only, as by IPv6 autoconfiguration
 

@@ -51,9 +51,12 @@ class Bridge:
                     joined.append(("keep IPv6 off its port", rtlink.without_link_local(name)))
                 mtu = network.mtu or bridge.mtu
                 made = veth.make(host, network, attachment, namespace, joined, mtu=mtu, master=bridge.index)
-                own = inside.furnish(network, attachment, namespace)
-                for index in (own.peer, bridge.index):
-                    ready.await_carrier(host, index)
+
+                def settle(own: Link) -> None:
+                    for index in (own.peer, bridge.index):
+                        ready.await_carrier(host, index)
+
+                own = inside.furnish(network, attachment, namespace, settle=settle)
         except BaseException as error:
             if made:
                 veth.remove(network, attachment, namespace)
@@ -118,8 +121,7 @@ def _try_to_make(host: RouteConnection, network: Network) -> None:
             # An MTU that is set stays: a bridge that was only made with one takes the least of its ports'.
             (f"set the MTU of {name}", rtlink.change(index, alias=naming.mark(network), mtu=network.mtu or _mtu(host))),
         ]
-        if not any(subnet.ipv6 for subnet in network.subnets):
-            made.append((f"keep IPv6 off {name}", rtlink.without_link_local(index)))
+        made.append((f"keep IPv6 off {name}", rtlink.without_link_local(index)))
         errors = host.request_all([request for _, request in made])
         first = errors[0].errno if errors[0] else 0
         if first == errno.EBUSY:
@@ -136,11 +138,9 @@ def _try_to_make(host: RouteConnection, network: Network) -> None:
 def _complete(host: RouteConnection, network: Network, link: Link) -> None:
     """Gateways, and up: what is missing of it, because the bridge is new or its maker was killed."""
     present = {(one.address, one.prefix) for one in host.addresses(link.index)}
-    gateways = [
-        (subnet.gateway, subnet.prefix)
-        for subnet in network.subnets
-        if subnet.gateway and (_written(subnet.gateway), subnet.prefix) not in present
-    ]
+    wanted = [(_written(subnet.gateway), subnet.prefix) for subnet in network.subnets if subnet.gateway]
+    wanted += [naming.LINK_LOCAL] if any(subnet.ipv6 for subnet in network.subnets) else []
+    gateways = [one for one in wanted if one not in present]
     if link.up and not gateways:
         return
     place = ("net", "ipv6", "conf", link.name, "accept_ra")

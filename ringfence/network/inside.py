@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from ringfence.network.values import Attachment, Network
 
 _LO = 1
+_IPV4 = ("net", "ipv4", "conf")
+_WITH_IPV6 = (("accept_ra", "0"), ("accept_dad", "0"), ("ndisc_notify", "1"))
+_NO_CHANGE = {errno.EOPNOTSUPP, errno.EBUSY}  # a link that has its parent's MAC address
 ALL = {False: "0.0.0.0", True: "::"}  # by whether it is IPv6
 
 
 def furnish(network: Network, attachment: Attachment, namespace: int, *, prefix_route: bool = True,
-            routes: Callable[[int], Sequence[Step]] | None = None) -> Link:  # fmt: skip
+            routes: Callable[[int], Sequence[Step]] | None = None,
+            settle: Callable[[Link], None] | None = None) -> Link:  # fmt: skip
     """Furnish the link that is there already, and lo; what it has is kept. `routes` of its index are instead of ours.
+
+    `settle` waits for the host's side, so that what is announced then is heard.
 
     All is done on a thread of its own, as /proc/sys shows the network of who looks.
     """
@@ -44,7 +50,11 @@ def furnish(network: Network, attachment: Attachment, namespace: int, *, prefix_
             made += static_routes(network, attachment)
             steps.perform(connection, _where(network, attachment), made)
             ready.await_carrier(connection, index)
-            ready.await_groups(attachment.interface, [one.partition("/")[0] for one in attachment.addresses])
+            own = [one.partition("/")[0] for one in attachment.addresses]
+            ready.await_groups(attachment.interface, own)
+            if settle is not None:
+                settle(link)
+            steps.perform(connection, _where(network, attachment), _announcement(attachment, link), _NO_CHANGE)
             return link
 
     try:
@@ -78,6 +88,15 @@ def static_routes(network: Network, attachment: Attachment) -> list[Step]:
     return made
 
 
+def _announcement(attachment: Attachment, link: Link) -> list[Step]:
+    """Who has spoken with an earlier owner of an address learns the new MAC address, else only after half a minute.
+
+    The kernel announces all addresses of a link whose MAC address is set, also to what it was (arp_notify, ndisc_notify
+    of ip-sysctl.rst). To do it by a packet socket would take 8 ms: closing one waits for a grace period.
+    """
+    return [(f"announce {attachment.interface}", rtlink.change(link.index, mac=link.mac))]
+
+
 def remove(network: Network, attachment: Attachment, namespace: int, kind: str) -> None:
     """Remove the link, if it is there and of that kind."""
     with RouteConnection(namespace) as connection:
@@ -94,16 +113,17 @@ def _set_parameters(network: Network, attachment: Attachment) -> None:
     """
     place = ("net", "ipv6", "conf", attachment.interface)
     six = any(":" in address for address in attachment.addresses)
-    wanted = {"disable_ipv6": "0" if six else "1"} | ({"accept_ra": "0", "accept_dad": "0"} if six else {})
-    for name, value in wanted.items():
-        present = sysctl.read(*place, name)
+    wanted = [(*_IPV4, attachment.interface, "arp_notify", "1"), (*place, "disable_ipv6", "0" if six else "1")]
+    wanted += [(*place, name, value) for name, value in _WITH_IPV6] if six else []
+    for *name, value in wanted:
+        present = sysctl.read(*name)
         if present is None or present == value:
             continue  # None: a kernel without IPv6, which says so when it is given such an address
         try:
-            sysctl.write(value, *place, name)
+            sysctl.write(value, *name)
         except OSError as error:
             hint = "/proc/sys must be writable"
-            raise Failed(f"{_where(network, attachment)}: cannot set {'.'.join((*place, name))} to {value}: "
+            raise Failed(f"{_where(network, attachment)}: cannot set {'.'.join(name)} to {value}: "
                          f"{error.strerror}", errno=error.errno or 0, hint=hint) from error  # fmt: skip
 
 

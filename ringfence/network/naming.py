@@ -30,6 +30,9 @@ def bridge_mac(network: Network) -> str:
 
 
 MARK = "ringfence "
+LINK_LOCAL = ("fe80::1", 64)
+"""What a host's end has in place of the address that IPv6 would make by itself, and not use for one or two seconds, in
+which nothing would be forwarded to a container: neighbours are asked for from it."""
 
 
 def mark(network: Network) -> str:

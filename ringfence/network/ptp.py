@@ -51,13 +51,15 @@ class Ptp:
         try:
             with RouteConnection() as host:
                 marked: list[Step] = [("mark our end", rtlink.change(name, alias=naming.mark(network)))]
+                if sysctl.read("net", "ipv6", "conf", "all", "forwarding") is not None:
+                    marked.append(("keep IPv6 off our end", rtlink.without_link_local(name)))
                 made = veth.make(host, network, attachment, namespace, marked, mtu=network.mtu or _ETHERNET)
                 if sysctl.read("net", "ipv6", "conf", name, "accept_ra") not in (None, "0"):
                     sysctl.write("0", "net", "ipv6", "conf", name, "accept_ra")  # no container is this host's router
                 steps.perform(host, where, _our_end(network, attachment, host.link(name).index))
                 own = inside.furnish(network, attachment, namespace, prefix_route=False,
-                                     routes=lambda index: _their_routes(network, attachment, index))  # fmt: skip
-                ready.await_carrier(host, own.peer)
+                                     routes=lambda index: _their_routes(network, attachment, index),
+                                     settle=lambda own: ready.await_carrier(host, own.peer))  # fmt: skip
             ready.await_groups(name, [subnet.gateway for subnet in network.subnets])
         except BaseException as error:
             if made:
@@ -81,10 +83,12 @@ def _in_use(host: RouteConnection, network: Network) -> bool:
 
 
 def _our_end(network: Network, attachment: Attachment, index: int) -> list[Step]:
-    made = []
-    for subnet in network.subnets:
-        given = rtaddress.new(index, *_host(subnet.gateway), keep=True)
-        made.append((f"give {attachment.host_link} the address {subnet.gateway}", given))
+    given = [_host(subnet.gateway) for subnet in network.subnets]
+    given += [naming.LINK_LOCAL] if any(subnet.ipv6 for subnet in network.subnets) else []
+    made = [
+        (f"give {attachment.host_link} the address {address}", rtaddress.new(index, address, prefix, keep=True))
+        for address, prefix in given
+    ]
     for one in attachment.addresses:
         address, _ = addresses.parse_interface(one)
         made.append((f"route {address} by {attachment.host_link}", rtroute.new(*_host(address), link=index, keep=True)))

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from ringfence.linux import namespaces, rtlink, rtroute, sysctl
@@ -135,6 +136,8 @@ class Lab:
             there.new_address(1, BEYOND_SIX, 128)
             for name in ("wan", "lan"):
                 self.connection.new_veth(name, name, self.beyond.namespace)
+                for box in (self.host, self.beyond):  # else IPv6 would look for duplicates for two seconds
+                    box.do(partial(sysctl.write, "0", "net", "ipv6", "conf", name, "accept_dad"))
                 self.connection.set_up(self.connection.link(name).index)
                 there.set_up(there.link(name).index)
             for connection, last in ((self.connection, 2), (there, 1)):

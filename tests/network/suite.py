@@ -156,11 +156,14 @@ class Suite:
         """One that is lost, because the kernel has not noticed a carrier yet, is sent again after a second only."""
 
         def work(bench: Bench) -> None:
-            for turn in range(6):
+            for turn in range(8):
                 network = bench.network()
                 box, attachment = bench.join(network, 5)
                 started = time.monotonic()
-                reaches(box, self.gateway(bench.lab), network.subnets[turn % 2].gateway)
+                if turn < 4:
+                    reaches(box, self.gateway(bench.lab), network.subnets[turn % 2].gateway)
+                else:
+                    reaches(bench.lab.beyond, box, bare(attachment.addresses[turn % 2]))
                 assert time.monotonic() - started < 0.9
                 bench.driver.disconnect(network, attachment, box.namespace)
                 bench.driver.close(network)
@@ -278,11 +281,13 @@ class Suite:
             network = bench.network()
             other, _ = bench.join(network, 6)
             box, attachment = bench.join(network, 5)
-            assert reaches(other, box, "10.78.0.5") and reaches(self.gateway(bench.lab), box, "10.78.0.5")
+            for caller in (other, self.gateway(bench.lab)):
+                assert reaches(caller, box, "10.78.0.5") and reaches(caller, box, "fd00:78::5")
             bench.driver.disconnect(network, attachment, box.namespace)
-            again = bench.lab.box()
-            bench.join(network, 5, again)
-            assert reaches(other, again, "10.78.0.5") and reaches(self.gateway(bench.lab), again, "10.78.0.5")
+            again, _ = bench.join(network, 5, mac="02:00:00:00:00:2a")
+            for caller in (other, self.gateway(bench.lab)):
+                for address in ("10.78.0.5", "fd00:78::5"):
+                    assert reaches(caller, again, address, timeout=0.9)
 
         self.on(work)
 
