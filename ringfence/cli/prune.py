@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 ALL = "all"
 FILTER = Flag("filter", "Only what this holds for (such as until=24h, label=KEY=VALUE)", kind="list", metavar="filter")
 FORCE = Flag("force", "Do not ask", "f")
-HEADINGS = {"ContainersDeleted": "Containers", "VolumesDeleted": "Volumes", "ImagesDeleted": "Images"}
+HEADINGS = {"ContainersDeleted": "Containers", "NetworksDeleted": "Networks", "VolumesDeleted": "Volumes",
+            "ImagesDeleted": "Images"}  # fmt: skip
 
 
 def agreed(arguments: Arguments, warning: str) -> bool:
@@ -36,5 +37,6 @@ def report(pruned: dict[str, Any]) -> int:
             for item in removed:
                 print(*(f"{word.lower()}: {what}" for word, what in item.items()) if isinstance(item, dict) else [item])
             print()
-    print(f"Total reclaimed space: {units.size(pruned.get('SpaceReclaimed', 0), 4)}")
+    if "SpaceReclaimed" in pruned:
+        print(f"Total reclaimed space: {units.size(pruned['SpaceReclaimed'], 4)}")
     return 0

@@ -48,7 +48,7 @@ def row(container: dict[str, Any], *, whole: bool) -> dict[str, Any]:
         "Command": quoted(command if whole else units.ellipsis(command, 20)),
         "CreatedAt": units.moment(container["Created"]),
         "RunningFor": units.ago(container["Created"]),
-        "Ports": ", ".join(map(str, container["Ports"])),
+        "Ports": ports(container["Ports"]),
         "State": container["State"],
         "Status": container["Status"],
         "Size": units.size(container.get("SizeRw", 0)) + (f" (virtual {units.size(virtual)})" if virtual else ""),
@@ -59,6 +59,28 @@ def row(container: dict[str, Any], *, whole: bool) -> dict[str, Any]:
         "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in container["Mounts"])),
         "Networks": ",".join(container["NetworkSettings"]["Networks"]),
     }
+
+
+def ports(rows: list[dict[str, Any]]) -> str:
+    """`0.0.0.0:8080->80/tcp, [::]:8080->80/tcp`; ports in a row are told as a range, as docker does."""
+    groups: list[list[Any]] = []  # [address, first and last of the host's ports, first and last inside, protocol]
+    for row in sorted(rows, key=lambda row: (row["Type"], row.get("IP", ""), row["PrivatePort"])):
+        outer, inner = row.get("PublicPort", 0), row["PrivatePort"]
+        last = groups[-1] if groups else None
+        follows = last and (last[0], last[5]) == (row.get("IP", ""), row["Type"]) and last[4] + 1 == inner
+        if last and follows and (not outer or last[2] + 1 == outer):
+            last[2], last[4] = outer, inner
+        else:
+            groups.append([row.get("IP", ""), outer, outer, inner, inner, row["Type"]])
+    return ", ".join(_ports(*group) for group in groups)
+
+
+def _ports(ip: str, begin: int, end: int, first: int, last: int, protocol: str) -> str:
+    inside = f"{first}-{last}" if last > first else str(first)
+    if not begin:
+        return f"{inside}/{protocol}"
+    outside = f"{begin}-{end}" if end > begin else str(begin)
+    return f"{f'[{ip}]' if ':' in ip else ip}:{outside}->{inside}/{protocol}"
 
 
 def run(engine: Engine, arguments: Arguments) -> int:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 CONTAINER = {
     word: word
     for word in (
-        "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "rename", "restart",
-        "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
+        "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "port", "rename",
+        "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
     )
 }  # fmt: skip
 IMAGE = {
@@ -53,6 +53,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "exists": "manifest_exists", "inspect": "manifest_inspect", "push": "manifest_push",
         "referrers": "manifest_referrers", "remove": "manifest_remove", "rm": "manifest_rm",
     }),
+    "network": ("Manage networks", {
+        "connect": "network_connect", "create": "network_create", "disconnect": "network_disconnect",
+        "exists": "network_exists", "inspect": "network_inspect", "ls": "network_ls", "prune": "network_prune",
+        "rm": "network_rm",
+    }),
     "system": ("Manage Ringfence", {**SYSTEM, "check": "system_check", "df": "system_df", "prune": "system_prune"}),
     "volume": ("Manage volumes", {
         "create": "volume_create", "inspect": "volume_inspect", "ls": "volume_ls", "prune": "volume_prune",
@@ -69,6 +74,8 @@ ALIASES = {
     ("group", "remove"): "group_rm",
     ("image", "list"): "images",
     ("image", "remove"): "rmi",
+    ("network", "list"): "network_ls",
+    ("network", "remove"): "network_rm",
     ("volume", "list"): "volume_ls",
     ("volume", "remove"): "volume_rm",
     ("container", "exited"): "container_exited",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ringfence.engine.container import Container, RunResult
     from ringfence.engine.groups import Groups
     from ringfence.engine.logs import LogLine
+    from ringfence.engine.networks import Networks
     from ringfence.engine.records import ContainerRecord, Records
     from ringfence.engine.session import Session
     from ringfence.images.pull import Tell
@@ -65,6 +66,7 @@ class Engine:
         self._database: sqlite3.Connection | None = None
         self._records: Records | None = None
         self._groups: Groups | None = None
+        self._networks: Networks | None = None
         self._content: ContentStore | None = None
         self._images: ImageStore | None = None
         self._snapshots: Snapshotter | None = None
@@ -113,6 +115,14 @@ class Engine:
         return self._groups
 
     @property
+    def networks(self) -> Networks:
+        if self._networks is None:
+            from ringfence.engine.networks import Networks
+
+            self._networks = Networks(self.database)
+        return self._networks
+
+    @property
     def content(self) -> ContentStore:
         if self._content is None:
             from ringfence.content.store import ContentStore
@@ -148,7 +158,7 @@ class Engine:
             self._images.close()
         if self._database is not None:
             self._database.close()
-        self._database = self._records = self._groups = self._images = None
+        self._database = self._records = self._groups = self._networks = self._images = None
 
     def sibling(self) -> Engine:
         """An engine of the same directories for another thread."""
@@ -655,6 +665,61 @@ class Engine:
 
         verb.remove(self, name)
 
+    # Networks ---------------------------------------------------------------------------------------------------------
+
+    def network_create(self, name: str, *, driver: str = "bridge", subnet: Sequence[str] = (),
+                       gateway: Sequence[str] = (), ip_range: Sequence[str] = (), internal: bool = False,
+                       ipv6: bool = False, opt: Sequence[str] = (), label: Sequence[str] = (),
+                       route: Sequence[str] = (), interface_name: str = "",
+                       disable_dns: bool = False) -> dict[str, Any]:  # fmt: skip
+        """Make a network; as `network_inspect`. Without `subnet` it gets one that nobody on this machine uses.
+
+        InvalidInput for what cannot be, Conflict for a name or a subnet that is in use, Unsupported.
+        """
+        from ringfence.engine import network as verb
+
+        return verb.create(self, name, driver=driver, subnet=subnet, gateway=gateway, ip_range=ip_range,
+                           internal=internal, ipv6=ipv6, opt=opt, label=label, route=route,
+                           interface_name=interface_name, disable_dns=disable_dns)  # fmt: skip
+
+    def network_ls(self, *, filters: Filters | None = None) -> list[dict[str, Any]]:
+        """All networks, `bridge`, `host` and `none` among them. Filters: id name label driver dangling type."""
+        from ringfence.engine import network as verb
+
+        return verb.ls(self, filters=filters or {})
+
+    def network_inspect(self, name: str) -> dict[str, Any]:
+        """Name, Id, Driver, IPAM, Containers (that are plugged in now), ... NotFound."""
+        from ringfence.engine import network as verb
+
+        return verb.inspect(self, name)
+
+    def network_rm(self, name: str, *, force: bool = False) -> None:
+        """Conflict as long as a container is in it, running or not; `force` removes those first."""
+        from ringfence.engine import network as verb
+
+        verb.rm(self, name, force=force)
+
+    def network_connect(self, network: str, container: str, *, alias: Sequence[str] = (), interface: str = "",
+                        ip: str = "", ip6: str = "", mac_address: str = "") -> None:  # fmt: skip
+        """Put a container into a network, at once if it runs. Conflict if it is in it already."""
+        from ringfence.engine import network_connect as verb
+
+        verb.connect(self, network, container, alias=alias, interface=interface, ip=ip, ip6=ip6,
+                     mac_address=mac_address)  # fmt: skip
+
+    def network_disconnect(self, network: str, container: str, *, force: bool = False) -> None:
+        """Take a container out of a network, at once if it runs. NotFound if it is not in it, unless `force`."""
+        from ringfence.engine import network_connect as verb
+
+        verb.disconnect(self, network, container, force=force)
+
+    def port(self, container: str) -> dict[str, list[dict[str, str]]]:
+        """Where its ports are published: {"80/tcp": [{"HostIp", "HostPort"}]}; empty if it does not run."""
+        from ringfence.engine import port as verb
+
+        return verb.port(self, container)
+
     # The whole --------------------------------------------------------------------------------------------------------
 
     def info(self) -> dict[str, Any]:
@@ -692,6 +757,12 @@ class Engine:
         from ringfence.engine import prune as verb
 
         return verb.volumes(self, filters or {}, all=all)
+
+    def network_prune(self, *, filters: Filters | None = None) -> dict[str, Any]:
+        """Remove networks that no container is in: {"NetworksDeleted": [name]}. Filter: label."""
+        from ringfence.engine import network as verb
+
+        return {"NetworksDeleted": verb.prune(self, filters or {})}
 
     def system_check(self, *, repair: bool = False, quick: bool = False) -> dict[str, Any]:
         """Compare all that is stored with its digests; `quick`: only that it is there. With `repair` mend what can be.

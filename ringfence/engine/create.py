@@ -10,8 +10,9 @@ from ringfence.engine.container import Container
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import parse
 from ringfence.engine.options_kinds import texts
+from ringfence.engine.options_network import requests
 from ringfence.engine.records import CREATED, ContainerRecord
-from ringfence.errors import Conflict, InvalidInput, NotFound
+from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _warnings(options: Options) -> list[str]:
 def reserve(engine: Engine, image: str, command: Sequence[str] | None,
             options: Options) -> tuple[ContainerRecord, Lock]:  # fmt: skip
     """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it."""
+    settle_network(options)
     if options.network_egress or options.network_ingress or options.network_burst:
         from ringfence.engine import bandwidth
 
@@ -92,6 +94,19 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None,
         lock.release()
         raise
     return record, lock
+
+
+def settle_network(options: Options) -> None:
+    """An ordinary user's container is in no network unless it is told otherwise."""
+    from ringfence.linux import namespaces
+
+    if namespaces.privileged():
+        return
+    if not options.given("network"):
+        options.network = "none"
+    elif requests(options):
+        raise Unsupported(f"--network: {options.network}: networks of an ordinary user are not built yet",
+                          hint="use none, host or container:NAME")  # fmt: skip
 
 
 def describe(image: Image, name: str, command: Sequence[str] | None, options: Options) -> ContainerRecord:

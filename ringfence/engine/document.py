@@ -5,14 +5,17 @@ from __future__ import annotations
 from ringfence.engine import spec_process
 from ringfence.engine.bandwidth import document as bandwidth
 from ringfence.engine.options_health import healthcheck
+from ringfence.engine.ports import exposed
 from ringfence.engine.volumes import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from ringfence.engine.options import Options
     from ringfence.engine.records import ContainerRecord
+    from ringfence.network.values import Attachment, Network
 
 _CALLER = ("HOSTNAME=", "TERM=")
 """What the engine itself puts into an environment: it belongs to one container, and no image made of it has it."""
@@ -25,7 +28,7 @@ def config(record: ContainerRecord, options: Options) -> dict[str, Any]:
     if entrypoint == [""]:
         entrypoint = []
     entries = spec_process.environment(options, {"config": image}, "")
-    found = {
+    found: dict[str, Any] = {
         "Hostname": options.hostname or record.id[:12],
         "Domainname": options.domainname,
         "User": options.user or image.get("User") or "",
@@ -39,6 +42,7 @@ def config(record: ContainerRecord, options: Options) -> dict[str, Any]:
         "Cmd": record.args[len(entrypoint or ()) :] or None,
         "Image": record.image,
         "Volumes": image.get("Volumes"),
+        **({"ExposedPorts": {port: {} for port in exposed(record, options)}} if exposed(record, options) else {}),
         "WorkingDir": options.workdir or image.get("WorkingDir") or "",
         "Entrypoint": entrypoint or None,
         "OnBuild": None,
@@ -60,12 +64,48 @@ def mounts(record: ContainerRecord) -> list[dict[str, Any]]:
     return [describe(mount) for mount in record.mounts]
 
 
+NOWHERE = {"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": "", "EndpointID": "",
+           "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPv6Gateway": ""}  # fmt: skip
+"""What docker tells of a network that the container is not plugged into."""
+
+
 def networks(options: Options) -> dict[str, Any]:
-    """`NetworkSettings.Networks`: only the modes none, host and container:NAME there are so far."""
+    """`NetworkSettings.Networks` of a container that is in no network: none and host are some to docker."""
     mode = options.network
-    if mode not in ("none", "host"):
-        return {}
-    return {mode: {"IPAddress": "", "Gateway": "", "MacAddress": "", "NetworkID": "", "EndpointID": ""}}
+    return {mode: {**NOWHERE, "NetworkID": ""}} if mode in ("none", "host") else {}
+
+
+def network(record: ContainerRecord, asked: Mapping[str, Any], network: Network | None,
+            attachment: Attachment | None) -> dict[str, Any]:  # fmt: skip
+    """One of `NetworkSettings.Networks`; `attachment` is None while the container does not run."""
+    wanted = {"IPv4Address": asked["ip"], "IPv6Address": asked["ip6"]}
+    found: dict[str, Any] = {
+        **NOWHERE,
+        "IPAMConfig": {key: value for key, value in wanted.items() if value} or None,
+        "Links": None,
+        "Aliases": asked["aliases"] or None,
+        "MacAddress": asked["mac"],
+        "NetworkID": network.id if network else "",
+        "Interface": asked["interface"],
+        "DNSNames": [record.name, *asked["aliases"], record.id[:12]] if network and network.names else None,
+    }
+    if attachment is None or network is None:
+        return found
+    found |= {"EndpointID": endpoint_id(attachment), "MacAddress": attachment.mac, "Interface": attachment.interface}
+    for one in attachment.addresses:
+        address, _, prefix = one.partition("/")
+        gateway = next((subnet.gateway for subnet in network.subnets if subnet.ipv6 == (":" in one)), "")
+        keys = ("GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPv6Gateway") if ":" in one else (
+            "IPAddress", "IPPrefixLen", "Gateway")  # fmt: skip
+        found |= dict(zip(keys, (address, int(prefix), gateway), strict=True))
+    return found
+
+
+def endpoint_id(attachment: Attachment) -> str:
+    """64 hexadecimal digits, as docker gives every endpoint."""
+    from _blake2 import blake2b  # of what hashlib brings along, all that is needed
+
+    return blake2b(f"{attachment.container}{attachment.network}".encode(), digest_size=32).hexdigest()
 
 
 def _life(record: ContainerRecord, options: Options) -> dict[str, Any]:
@@ -86,9 +126,19 @@ def _life(record: ContainerRecord, options: Options) -> dict[str, Any]:
         "Binds": [f"{request['source']}:{request['target']}" for request in binds] or None,
         "VolumesFrom": [source["container"] for source in options.volumes_from] or None,
         "Tmpfs": {request["target"]: ",".join(request["options"]) for request in options.tmpfs},
-        "PortBindings": {},
-        "PublishAllPorts": False,
+        "PortBindings": _bindings(options),
+        "PublishAllPorts": options.publish_all,
     }
+
+
+def _bindings(options: Options) -> dict[str, list[dict[str, str]]]:
+    """`PortBindings`: what --publish asked for."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in options.publish:
+        ports = [str(port) for port in dict.fromkeys((row["first"], row["last"])) if port]
+        binding = {"HostIp": row["ip"], "HostPort": "-".join(ports)}
+        found.setdefault(f"{row['port']}/{row['protocol']}", []).append(binding)
+    return found
 
 
 def _isolation(options: Options) -> dict[str, Any]:

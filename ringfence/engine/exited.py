@@ -47,6 +47,7 @@ def exited(engine: Engine, name: str) -> None:
         if record.auto_remove:
             rm.remove(engine, record, volumes=True)
             return
+        rm.forget_networks(engine, record)
         ending = status.ending(engine, record)
         if ending is None or not restart_policy.due(record, ending):
             return

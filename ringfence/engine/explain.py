@@ -52,6 +52,7 @@ def explain_run(engine: Engine, image: str, command: Sequence[str] | None, raw: 
     from ringfence.linux.mounts import Mount
 
     options = parse(raw)
+    create.settle_network(options)
     found_image = create.find_image(engine, image, options)
     unpack(found_image, engine.content, engine.snapshots)
     record = create.describe(found_image, image, command, options)

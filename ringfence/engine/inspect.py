@@ -1,9 +1,10 @@
-"""inspect: everything about a container, an image, a volume or a group, in docker's shape."""
+"""inspect: everything about a container, an image, a volume, a network or a group, in docker's shape."""
 
 from __future__ import annotations
 
 from ringfence.engine import document, places, repair, spec_host, status, times
 from ringfence.engine.options import Options
+from ringfence.engine.options_network import DEFAULT, requests
 from ringfence.errors import InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 def inspect(engine: Engine, name: str, type: str | None, size: bool) -> dict[str, Any]:
     """See Engine.inspect."""
-    from ringfence.engine import group, images, volume
+    from ringfence.engine import group, images, network, volume
 
     kinds: dict[str, Callable[[], dict[str, Any]]] = {
         "container": lambda: container(engine, repair.find(engine, name), size),
         "image": lambda: images.inspect(engine, name),
         "volume": lambda: volume.inspect(engine, name),
+        "network": lambda: network.inspect(engine, name),
         "group": lambda: group.inspect(engine, name),
     }
     if type is not None:
@@ -65,8 +67,8 @@ def container(engine: Engine, record: ContainerRecord, size: bool) -> dict[str, 
         "GraphDriver": graph_driver(engine, record),
         "Mounts": document.mounts(record),
         "Config": document.config(record, options),
-        "NetworkSettings": {"SandboxKey": _network_namespace(current, options), "Ports": {}, "IPAddress": "",
-                            "Networks": document.networks(options)},
+        "NetworkSettings": {"SandboxKey": _network_namespace(current, options),
+                            **network_settings(engine, record, options)},
     }  # fmt: skip
     return {**found, **sizes(engine, record)} if size else found
 
@@ -107,6 +109,25 @@ def sizes(engine: Engine, record: ContainerRecord) -> dict[str, int]:
         total += engine.snapshots.usage(parent).size
         parent = engine.snapshots.parent(parent)
     return {"SizeRw": own, "SizeRootFs": total}
+
+
+def network_settings(engine: Engine, record: ContainerRecord, options: Options) -> dict[str, Any]:
+    """`NetworkSettings`: Ports, Networks, and what docker repeats of the network `bridge` beside them."""
+    from ringfence.engine import port
+
+    asked = requests(options)
+    if not asked:
+        return {"Ports": {}, **document.NOWHERE, "Networks": document.networks(options)}
+    plugged = {one.attachment.network: one.attachment for one in engine.networks.endpoints(container=record.id)}
+    known = {record.network.name: record.network for record in engine.networks.all()}
+    known |= {network.id: network for network in known.values()}
+    found = {}
+    for row in asked:
+        network = known.get(row["name"])
+        attachment = plugged.get(network.id) if network else None
+        found[network.name if network else row["name"]] = document.network(record, row, network, attachment)
+    first = found.get(DEFAULT, document.NOWHERE)
+    return {"Ports": port.bindings(engine, record), **{key: first[key] for key in document.NOWHERE}, "Networks": found}
 
 
 def _network_namespace(current: status.Status, options: Options) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from ringfence import json
 from ringfence.engine import events, places, root, spec, spec_files, spec_host, status
+from ringfence.engine.options_network import requests
 from ringfence.errors import Conflict
 from ringfence.runtime.interface import Launch, Log, Monitoring
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
+    from ringfence.engine.plug import Plug
     from ringfence.engine.records import ContainerRecord
 
 _ENTRY = "import sys; sys.path.insert(0, sys.argv[1]); from ringfence.engine.exited import main; main(sys.argv[2:])"
@@ -42,7 +44,8 @@ def _group(engine: Engine, options: Options) -> str:
     return group_cgroup.path(engine, options.group)
 
 
-def prepare(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int] = (0, 0)) -> Launch:
+def prepare(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int] = (0, 0),
+            plug: Plug | None = None) -> Launch:  # fmt: skip
     """The launch of a container, with its bundle written: config.json, hostname, hosts, resolv.conf, filled volumes."""
     from ringfence.engine.options_namespaces import container_of
 
@@ -52,7 +55,8 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
 
         group_cgroup.make(engine, options.group)
     shared = container_of(options.network)
-    spec_files.write(record.id, options, host, places.bundle(engine, engine.records.find(shared).id) if shared else "")
+    spec_files.write(record.id, options, host, shared=places.bundle(engine, engine.records.find(shared).id) if shared
+                     else "", place=plug.place() if plug else None)  # fmt: skip
     if record.mounts:
         from ringfence.engine.volumes import Volumes
 
@@ -62,7 +66,7 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
     _write_spec(host.bundle, text)
     return Launch(record.id, document, host.bundle, root=engine.snapshots.mounts(record.id),
                   monitoring=monitoring(engine, record, options, window), volatile=record.auto_remove,
-                  text=text)  # fmt: skip
+                  text=text, connect=plug.connect if plug else None)  # fmt: skip
 
 
 def monitoring(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int]) -> Monitoring:
@@ -71,12 +75,12 @@ def monitoring(engine: Engine, record: ContainerRecord, options: Options, window
 
     id, log = record.id, options.log_opt
     interval = health.interval(record, options)
-    policy = options.restart["policy"]
+    policy, plugged = options.restart["policy"], requests(options)
     return Monitoring(
         log=Log(options.log_driver, places.log_file(engine, id), log.get("max-size", 0), log.get("max-file", 1)),
         attach_socket=places.attach_socket(engine, id),
         exit_file=places.exit_file(engine, id),
-        exit_command=command(engine, "exited", id) if record.auto_remove or policy != "no" else (),
+        exit_command=command(engine, "exited", id) if record.auto_remove or policy != "no" or plugged else (),
         event_file=places.events_file(engine),
         event=events.monitored(record),
         health=(interval, command(engine, "healthcheck", id)) if interval else (0, ()),

@@ -12,6 +12,7 @@ from ringfence.engine import (
     options_lifecycle,
     options_mounts,
     options_namespaces,
+    options_network,
     options_process,
     options_resources,
 )
@@ -91,7 +92,11 @@ class Options:
     network_ingress: int = 0
     network_burst: int = 0
     # namespaces
-    network: str = "none"
+    network: str = options_network.DEFAULT
+    networks: Sequence[Mapping[str, Any]] = ()
+    publish: Sequence[Mapping[str, Any]] = ()
+    publish_all: bool = False
+    expose: Sequence[str] = ()
     hostname: str = ""
     domainname: str = ""
     pid: str = "private"
@@ -146,6 +151,7 @@ SECTIONS = {
     "files": options_mounts.OPTIONS,
     "limits": options_resources.OPTIONS,
     "namespaces": options_namespaces.OPTIONS,
+    "network": options_network.OPTIONS,
     "life": options_lifecycle.OPTIONS,
     "not built yet": options_absent.OPTIONS,
 }
@@ -159,8 +165,8 @@ for _section, _options in SECTIONS.items():
         for _alias in _option.aliases:
             _BY_WORD[_alias.replace("-", "_")] = _option
 
-_CHECKS = (options_resources.check, options_mounts.check, options_namespaces.check, options_lifecycle.check,
-           options_health.check)  # fmt: skip
+_CHECKS = (options_resources.check, options_mounts.check, options_namespaces.check, options_network.check,
+           options_lifecycle.check, options_health.check)  # fmt: skip
 
 
 def option(word: str) -> Option:
@@ -193,6 +199,7 @@ def parse(raw: Mapping[str, Any]) -> Options:
     if "label_file" in values:
         from_files = options_process.labels("--label-file", values.pop("label_file"))
         values["label"] = from_files | values.get("label", {})
+    options_network.fold(values)
     return _checked(values)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ringfence.engine.options import Options
     from ringfence.engine.options_kinds import Reader
 
+HOST_GATEWAY = "host-gateway"
 NAME_MAX = 64  # gethostname(2): HOST_NAME_MAX of Linux
 NAMESPACED_KERNEL = ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
 
@@ -33,24 +34,6 @@ def _mode(*words: str, containers: bool = False) -> Reader:
         return mode
 
     return read_mode
-
-
-def network(flag: str, value: Any) -> str:
-    """`none`, `host` or `container:NAME`; every other word is the name of a network, and networks are not built yet."""
-    modes = [value] if isinstance(value, str) else list(value)
-    if len(modes) != 1:
-        raise Unsupported(f"{flag}: not built yet (several networks come with the network part)")
-    mode = text(flag, modes[0])
-    if mode.startswith("container:") and not container_of(mode):
-        bad(flag, mode, "names no container")
-    if mode in ("none", "host") or container_of(mode):
-        return mode
-    if not mode:
-        bad(flag, mode, "names no network")
-    raise Unsupported(
-        f"{flag}: {mode}: not built yet",
-        hint="bridges and named networks come with the network part; use none, host or container:NAME",
-    )
 
 
 def userns(flag: str, value: Any) -> dict[str, Any]:
@@ -111,15 +94,15 @@ def address(flag: str, value: Any) -> str:
 
 
 def extra_host(flag: str, value: Any) -> str:
-    """`NAME:ADDRESS` or `NAME=ADDRESS` → `NAME=ADDRESS`."""
+    """`NAME:ADDRESS` or `NAME=ADDRESS` → `NAME=ADDRESS`; the address may be `host-gateway`, that of this machine."""
     words = text(flag, value)
     name, equals, where = words.partition("=")
     if not equals:
         name, equals, where = words.partition(":")
     if not equals or not name or name != "".join(name.split()):
         bad(flag, words, "is not of the form NAME:ADDRESS")
-    if where == "host-gateway":
-        raise Unsupported(f"{flag}: {words}: not built yet (a gateway comes with the network part)")
+    if where == HOST_GATEWAY:
+        return f"{name}={HOST_GATEWAY}"
     return f"{name}={address(flag, where.removeprefix('[').removesuffix(']'))}"
 
 
@@ -161,7 +144,6 @@ def sysctls(flag: str, value: Any) -> dict[str, str]:
 
 
 OPTIONS = (
-    Option("network", "value", network, "network of the container: none, host, container:NAME", aliases=("net",)),
     Option("hostname", "value", host_name, "host name in the container (its short ID if not given)", short="h"),
     Option("domainname", "value", host_name, "NIS domain name in the container"),
     Option("pid", "value", _mode("private", "host", containers=True), "PID namespace: private, host, container:NAME"),

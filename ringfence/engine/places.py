@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 
+DATA, STATE = "/var/lib/ringfence", "/run/ringfence"
+"""Root's own."""
+
+
 def data_directory() -> str:
     """What must last. Without root it is XDG's default; the environment's word is the command line's business."""
-    return "/var/lib/ringfence" if rootless.user() == 0 else os.path.join(home(), ".local/share/ringfence")
+    return DATA if rootless.user() == 0 else os.path.join(home(), ".local/share/ringfence")
 
 
 def state_directory() -> str:
     """What a reboot may forget."""
-    return "/run/ringfence" if rootless.user() == 0 else rootless.runtime_directory("ringfence")
+    return STATE if rootless.user() == 0 else rootless.runtime_directory("ringfence")
 
 
 def bundle(engine: Engine, id: str) -> str:

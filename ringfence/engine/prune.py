@@ -7,7 +7,7 @@ import time
 
 from ringfence.engine import filters as common
 from ringfence.engine import images as image_verbs
-from ringfence.engine import inspect, repair, rm, runtimes, scratch, status, times, volume
+from ringfence.engine import inspect, network, plug, repair, rm, runtimes, scratch, status, times, volume
 from ringfence.engine.lock import Lock
 from ringfence.engine.records import ContainerRecord
 from ringfence.engine.volumes import Volumes
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ringfence.images.image import Image
 
     Wanted = Mapping[str, Sequence[str]]
+
+
+NO_SPACE = {"SpaceReclaimed": 0}
 
 
 def containers(engine: Engine, filters: Wanted) -> dict[str, Any]:
@@ -88,9 +91,10 @@ def system(engine: Engine, filters: Wanted, *, all: bool, volumes: bool) -> dict
     if all:
         engine.image_store.steps.forget()  # the build cache, which keeps layers alive
     found = containers(engine, filters)
-    parts = [images(engine, filters, all=all)]
+    without_until = {key: values for key, values in filters.items() if key != "until"}
+    parts = [images(engine, filters, all=all), {"NetworksDeleted": network.prune(engine, without_until), **NO_SPACE}]
     if volumes:
-        parts.append(globals()["volumes"](engine, {key: v for key, v in filters.items() if key != "until"}, all=False))
+        parts.append(globals()["volumes"](engine, without_until, all=False))
     for part in parts:
         space = found["SpaceReclaimed"] + part["SpaceReclaimed"]
         found = {**found, **part, "SpaceReclaimed": space}
@@ -100,6 +104,7 @@ def system(engine: Engine, filters: Wanted, *, all: bool, volumes: bool) -> dict
 def sweep(engine: Engine) -> None:
     """Complete or roll back what killed processes left: records, directories, snapshots, runtime states, volumes."""
     repair.every(engine)
+    plug.sweep(engine)
     known = {record.id for record in engine.records.all()}
     for id in sorted(_names(f"{engine.root}/containers") | _names(f"{engine.state}/containers")):
         if id not in known:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from ringfence.engine import document, inspect, repair, status, times
+from ringfence.engine import document, inspect, port, repair, status, times
 from ringfence.engine import filters as common
 from ringfence.engine.options import Options
+from ringfence.engine.options_network import requests
 from ringfence.errors import InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -57,12 +58,12 @@ def _row(engine: Engine, record: ContainerRecord, current: Status, size: bool) -
         "ImageID": record.image_id,
         "Command": " ".join([*record.args[:1], *(_quoted(argument) for argument in record.args[1:])]),
         "Created": record.created // times.SECOND,
-        "Ports": [],
+        "Ports": port.rows(engine, record) if current.live else [],
         "Labels": record.labels,
         "State": current.word,
         "Status": status.text(current, time.time_ns()),
         "HostConfig": {"NetworkMode": options.network},
-        "NetworkSettings": {"Networks": document.networks(options)},
+        "NetworkSettings": {"Networks": inspect.network_settings(engine, record, options)["Networks"]},
         "Mounts": document.mounts(record),
     }
     return {**found, **inspect.sizes(engine, record)} if size else found
@@ -165,6 +166,19 @@ def _at_boot(_engine: Engine, values: Sequence[str]) -> Keep:
     return lambda record, _: restart_policy.at_boot(record) == wanted
 
 
+def _network(engine: Engine, values: Sequence[str]) -> Keep:
+    """By the network's name, its ID or the beginning of that; the modes none and host are networks, too."""
+    names = {record.network.id: record.network.name for record in engine.networks.all()}
+    wanted = {name for id, name in names.items() for value in values if value and id.startswith(value)} | set(values)
+
+    def keep(record: ContainerRecord, _: Status) -> bool:
+        options = Options.from_json(record.options)
+        found = {names.get(row["name"], row["name"]) for row in requests(options)} or {options.network}
+        return not found.isdisjoint(wanted)
+
+    return keep
+
+
 def _group(_engine: Engine, values: Sequence[str]) -> Keep:
     from ringfence.engine.group import is_inside
 
@@ -181,7 +195,7 @@ _TESTS: dict[str, Callable[[Engine, Sequence[str]], Keep]] = {
     "before": _older,
     "since": _newer,
     "volume": _volume,
-    "network": lambda _, values: lambda record, _: Options.from_json(record.options).network in values,
+    "network": _network,
     "health": _health,
     "is-task": _task,
     "restart-policy": _policy,

@@ -6,6 +6,8 @@ import os
 
 from ringfence.engine import events, places, repair, status
 from ringfence.engine.lock import Lock
+from ringfence.engine.options import Options
+from ringfence.engine.options_network import requests
 from ringfence.engine.records import CREATED, CREATING, REMOVING
 from ringfence.errors import Conflict, NotFound
 
@@ -53,11 +55,20 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
 def forget_run(engine: Engine, record: ContainerRecord) -> None:
     """Kill what runs and clear the runtime's state, also of a start that was cut off before it had any to speak of."""
     engine.runtime_of(record).delete(record.id, force=True)
+    forget_networks(engine, record)
+    remove_directory(places.runtime_state(engine, record.id))
+
+
+def forget_networks(engine: Engine, record: ContainerRecord) -> None:
+    """Take a container that does not run any more out of its networks: links, addresses, ports, names, bandwidth."""
     if not SHAPED.isdisjoint(record.options):
         from ringfence.engine import bandwidth
 
         bandwidth.disconnect(engine, record)
-    remove_directory(places.runtime_state(engine, record.id))
+    if requests(Options.from_json(record.options)):
+        from ringfence.engine import plug
+
+        plug.release(engine, record.id)
 
 
 def remove_directory(path: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ringfence.engine.options_namespaces import container_of
+from ringfence.engine.options_namespaces import HOST_GATEWAY, container_of
 from ringfence.engine.spec_mounts import ETC_FILES
 from ringfence.engine.spec_namespaces import host_name
 
@@ -30,20 +30,34 @@ ff02::2\tip6-allrouters
 """
 
 
-def hosts(options: Options, name: str, host_text: str = "") -> str:
+class Place:
+    """What a container's networks give these files: its `addresses`, and `servers` and `gateways` that are ours."""
+
+    __slots__ = ("addresses", "gateways", "servers")
+
+    def __init__(self, addresses: Sequence[str] = (), servers: Sequence[str] = (),
+                 gateways: Sequence[str] = ()) -> None:  # fmt: skip
+        self.addresses = list(addresses)
+        self.servers = list(servers)
+        self.gateways = list(gateways)
+
+
+def hosts(options: Options, name: str, host_text: str = "", place: Place | None = None) -> str:
     """/etc/hosts: the host's own lines with --network host (`host_text`), else localhost; --add-host lines after them.
 
     `name` is the container's, which resolves to 127.0.0.1 as long as the container has no other address.
     """
+    place = place or Place()
     lines = host_text if options.network == "host" else LOCAL_HOSTS
     if options.network != "host" and name:
         full = f"{name}.{options.domainname} {name}" if options.domainname else name
-        lines += f"127.0.0.1\t{full}\n"
+        lines += "".join(f"{address}\t{full}\n" for address in place.addresses or ("127.0.0.1",))
     if lines and not lines.endswith("\n"):
         lines += "\n"
     for entry in options.add_host:
         alias, _, address = entry.partition("=")
-        lines += f"{address}\t{alias}\n"
+        gateway = next(iter(place.gateways), "127.0.0.1")
+        lines += f"{gateway if address == HOST_GATEWAY else address}\t{alias}\n"
     return lines
 
 
@@ -90,23 +104,17 @@ def _loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
-def write(id: str, options: Options, host: HostFacts, shared: str = "", listen: Sequence[str] = ()) -> None:
+def write(id: str, options: Options, host: HostFacts, *, shared: str = "", place: Place | None = None) -> None:
     """Write the three files into the bundle, readable by every user of the container.
 
-    `shared`: the bundle of the container whose network is joined; its hosts and resolv.conf hold here too. `listen`:
-    the addresses of our DNS server in the container's networks.
+    `shared`: the bundle of the container whose network is joined; its hosts and resolv.conf hold here too. `place`:
+    what its networks give.
     """
     name = host_name(id, options, host)
     texts = {
         "hostname": f"{name}\n",
-        "hosts": hosts(options, name, _text("/etc/hosts") if options.network == "host" else ""),
-        "resolv.conf": resolv_conf(
-            options,
-            _text("/etc/resolv.conf"),
-            listen=listen,
-            private=options.network not in ("host", "none"),
-            resolved_text=_text(RESOLVED),
-        ),
+        "hosts": hosts(options, name, _text("/etc/hosts") if options.network == "host" else "", place),
+        "resolv.conf": resolver(options, place),
     }
     if container_of(options.network):
         for file in ("hosts", "resolv.conf"):
@@ -117,6 +125,23 @@ def write(id: str, options: Options, host: HostFacts, shared: str = "", listen: 
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as out:
             os.fchmod(descriptor, 0o644)
             out.write(texts[file])
+
+
+def resolver(options: Options, place: Place | None) -> str:
+    """`resolv_conf` of this machine's files."""
+    private = options.network not in ("host", "none")
+    return resolv_conf(options, _text("/etc/resolv.conf"), listen=place.servers if place else (), private=private,
+                       resolved_text=_text(RESOLVED))  # fmt: skip
+
+
+def rewrite(id: str, options: Options, bundle: str, place: Place) -> None:
+    """After a running container's networks have changed: hosts and resolv.conf, in the files that it has bound."""
+    name = options.hostname or id[:12]
+    texts = {"hosts": hosts(options, name, "", place),
+             "resolv.conf": resolver(options, place)}  # fmt: skip
+    for file, text in texts.items():
+        with open(os.path.join(bundle, file), "w", encoding="utf-8", errors="surrogateescape") as out:
+            out.write(text)
 
 
 def _text(path: str) -> str:

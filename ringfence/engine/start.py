@@ -9,6 +9,7 @@ from ringfence.engine import health, places, repair, status
 from ringfence.engine import launch as launching
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options
+from ringfence.engine.options_network import requests
 from ringfence.engine.session import Session
 from ringfence.errors import CannotExecute, Conflict, Failed, RingfenceError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ringfence.engine import Engine
+    from ringfence.engine.plug import Plug
     from ringfence.engine.records import ContainerRecord
     from ringfence.runtime.interface import Started
 
@@ -56,18 +58,28 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         _forget_last_run(engine, record)
     if keep:
         _mark_started(engine, record, by_policy)
+    plug: Plug | None = None
     try:
-        order = launching.prepare(engine, record, options, window)
+        if requests(options):
+            from ringfence.engine.plug import take
+
+            plug = take(engine, record, options)
+        order = launching.prepare(engine, record, options, window, plug)
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:
             started = _with_pidfile(options.pidfile, lambda: engine.runtime_of(record).start(order))
         else:
             started = engine.runtime_of(record).start(order)
-    except (RingfenceError, OSError) as error:
-        if not locked:
+    except BaseException as error:
+        if plug is not None:
+            plug.give_back()
+        if isinstance(error, (RingfenceError, OSError)) and not locked:
             _failed(engine, record, error)
         raise
+    finally:
+        if plug is not None:
+            plug.close()
     owner = (lambda: finish(engine, record)) if record.auto_remove and not locked else None
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip

@@ -180,6 +180,8 @@ class NftablesConnection(NetfilterConnection):
 
         ERESTART if `generation` is given and the ruleset, of whatever table, has changed since.
         """
+        if not requests:
+            return
         first = self._sequence + 1
         begin = pack_attribute(1, _NUMBER.pack(generation)) if generation else b""
         messages = [Message(_BATCH_BEGIN, Flag.REQUEST, HEAD.pack(0, 0, 10) + begin, first)]

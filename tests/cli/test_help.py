@@ -42,5 +42,5 @@ def test_lines_are_wrapped_at_the_width() -> None:
 
 
 def test_hidden_flags_and_verbs_are_not_shown() -> None:
-    assert "--publish" not in help.text("ringfence run", verbs.load("run"), 100)
+    assert "--gpus" not in help.text("ringfence run", verbs.load("run"), 100)
     assert "exited" not in help.text("ringfence container", None, 100)

@@ -72,11 +72,11 @@ def test_inspect_prints_a_json_list(command: Command, box: str) -> None:
 
 
 def test_inspect_tells_what_it_found_and_what_not(command: Command, box: str) -> None:
-    done = command.run("inspect", box, "none")
+    done = command.run("inspect", box, "nosuch")
 
     assert done.status == 1
     assert [found["Name"] for found in json.loads(done.out)] == ["/box"]
-    assert "none" in done.err and done.err.count("\n") == 1
+    assert "nosuch" in done.err and done.err.count("\n") == 1
 
 
 def test_start_and_stop_take_all_that_pass_a_filter(command: Command) -> None:

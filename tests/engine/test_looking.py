@@ -39,7 +39,7 @@ def test_filters_choose_as_dockers_do(engine: Engine, names: Callable[..., list[
     assert names(name=["^e"]) == ["ended"]
     assert names(ancestor=["host"]) == ["alive", "ended", "fresh"] and names(ancestor=["other"]) == []
     assert names(before=["ended"]) == ["fresh"] and names(since=["ended"]) == ["alive"]
-    assert names(volume=["data"]) == ["alive"] and names(network=["none"]) == ["alive", "ended", "fresh"]
+    assert names(volume=["data"]) == ["alive"] and names(network=["bridge"]) == ["alive", "ended", "fresh"]
     assert names(health=["none"], status=["running"]) == ["alive"]
     assert [found["Names"] for found in engine.ps()] == [["/alive"]]
     assert [found["Names"] for found in engine.ps(last=2)] == [["/alive"], ["/ended"]]

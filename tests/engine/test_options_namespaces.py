@@ -12,7 +12,6 @@ from .test_options import refusal
 @pytest.mark.parametrize(
     ("name", "modes"),
     [
-        ("network", ["none", "host", "container:web"]),
         ("pid", ["private", "host", "container:web"]),
         ("ipc", ["none", "private", "shareable", "host", "container:web"]),
         ("uts", ["private", "host"]),
@@ -27,10 +26,6 @@ def test_every_mode_of_a_namespace_is_taken(name: str, modes: list[str]) -> None
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("network", "bridge", "--network: bridge: not built yet (bridges and named networks come with the network "
-                              "part; use none, host or container:NAME)"),
-        ("network", "container:", '--network: "container:" names no container'),
-        ("network", "", '--network: "" names no network'),
         ("pid", "none", '--pid: "none" is not one of private, host, container:NAME'),
         ("pid", "container:", '--pid: "container:" names no container'),
         ("ipc", "x", '--ipc: "x" is not one of none, private, shareable, host, container:NAME'),
@@ -47,8 +42,6 @@ def test_every_mode_of_a_namespace_is_taken(name: str, modes: list[str]) -> None
         ("hostname", "x" * 65, f'--hostname: "{"x" * 65}" is longer than 64 characters'),
         ("add_host", "db", '--add-host: "db" is not of the form NAME:ADDRESS'),
         ("add_host", "db:300.1.1.1", '--add-host: "300.1.1.1" is not an IP address'),
-        ("add_host", "db:host-gateway", "--add-host: db:host-gateway: not built yet (a gateway comes with the network "
-                                        "part)"),
         ("dns", "8.8.8", '--dns: "8.8.8" is not an IP address'),
         ("dns_search", "a b", '--dns-search: "a b" is not a host name'),
         ("dns_option", "a b", '--dns-option: "a b" is not a resolver option'),

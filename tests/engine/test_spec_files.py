@@ -46,7 +46,7 @@ def test_who_joins_a_network_gets_the_names_of_its_owner(tmp_path: Path) -> None
     guest.mkdir()
     (owner / "hosts").write_text("1.2.3.4 owner\n")
     (owner / "resolv.conf").write_text("nameserver 5.6.7.8\n")
-    spec_files.write("f" * 64, parse({"network": "container:o"}), HostFacts(bundle=str(guest)), str(owner))
+    spec_files.write("f" * 64, parse({"network": "container:o"}), HostFacts(bundle=str(guest)), shared=str(owner))
     assert (guest / "hosts").read_text() == "1.2.3.4 owner\n"
     assert (guest / "resolv.conf").read_text() == "nameserver 5.6.7.8\n"
 

@@ -40,6 +40,10 @@ def nft(*words: str) -> str:
     return subprocess.run(["nft", *words], capture_output=True, text=True, check=True).stdout
 
 
+def test_nothing_to_change_is_no_wait() -> None:
+    alone(lambda connection: connection.change([]))
+
+
 def test_nft_shows_a_table_as_it_was_made() -> None:
     def work(connection: NftablesConnection) -> None:
         requests = [

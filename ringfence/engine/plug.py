@@ -1,0 +1,279 @@
+"""plug: a container's place in its networks, from before its start until after its end.
+
+`take` hands out addresses and ports before anything is made; `Plug.connect` makes links, rules and names when the
+container's network namespace is there; `release` takes all of it away again, and may be repeated. What is in the
+kernel is always named by rows of the database (networks.py), so that `sweep` finds what a kill has left. One lock of
+the engine is held while links and rules of networks come and go: the first container makes what its network needs on
+this machine, the last one takes it away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ringfence.content.database import transaction
+from ringfence.engine import places, ports, subnets
+from ringfence.engine.networks import Endpoint
+from ringfence.engine.options_network import requests
+from ringfence.engine.spec_files import Place
+from ringfence.errors import NotFound
+from ringfence.linux import processes
+from ringfence.network import drivers
+from ringfence.network.values import Attachment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+    from ringfence.engine import Engine
+    from ringfence.engine.options import Options
+    from ringfence.engine.records import ContainerRecord
+    from ringfence.network.firewall import Firewall
+    from ringfence.network.ports import Reserved
+    from ringfence.network.values import Network
+
+
+
+class Plug:
+    """What one start of a container has been handed out: endpoints with addresses, and the host's ports as sockets."""
+
+    __slots__ = ("_engine", "_options", "_record", "endpoints", "networks", "reserved")
+
+    def __init__(self, engine: Engine, record: ContainerRecord, options: Options) -> None:
+        self._engine = engine
+        self._record = record
+        self._options = options
+        self.endpoints: list[Endpoint] = []
+        self.networks: dict[str, Network] = {}  # by id
+        self.reserved: list[Reserved] = []
+
+    def place(self) -> Place:
+        """What the files in /etc tell of its networks."""
+        return place_of(self.endpoints, self.networks)
+
+    def give_back(self) -> None:
+        """After a start that failed."""
+        release(self._engine, self._record.id)
+
+    def connect(self, pid: int) -> None:
+        """Plug the container in whose process this is; what it raises leaves rows, for `release`."""
+        from ringfence.engine import bandwidth, dns
+        from ringfence.linux import namespaces
+
+        engine, id = self._engine, self._record.id
+        began = processes.start_time(pid)
+        with namespaces.open(pid, "network") as namespace, Lock(engine):
+            for endpoint in self.endpoints:
+                endpoint.pid, endpoint.began = pid, began
+                join(engine, self.networks[endpoint.attachment.network], endpoint.attachment, namespace)
+            with transaction(engine.database):
+                for endpoint in self.endpoints:
+                    engine.networks.plug(endpoint)
+            if self.reserved:
+                ports = [one.port for one in self.reserved]
+                firewall(engine).publish(id, ports, reachable(self.endpoints, self.networks))
+        if any(network.names for network in self.networks.values()):
+            dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
+        if self.reserved:
+            self._forward(pid)
+        bandwidth.connect(engine, self._record, pid)
+
+    def _forward(self, pid: int) -> None:
+        from ringfence.linux import pidfd
+        from ringfence.network import forwarder
+        from ringfence.runtime import helper
+
+        with pidfd.open(pid) as process:
+            forwarder.start(helper.path(), self._record.id[:12], self.reserved,
+                            reachable(self.endpoints, self.networks), process.fileno(),
+                            forwarder_file(self._engine, self._record.id))  # fmt: skip
+
+    def close(self) -> None:
+        """The forwarder has the sockets, or nobody needs them."""
+        for one in self.reserved:
+            one.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+class Lock:
+    """The lock under which links and rules of an engine's networks come and go."""
+
+    __slots__ = ("_descriptor", "_path")
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = f"{engine.state}/network.lock"
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        os.makedirs(os.path.dirname(self._path), 0o711, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._descriptor)
+
+
+def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | None:
+    """Hand out addresses and ports to a container that is to be started; None if it is in no network.
+
+    NotFound for a network, Conflict for an address or a port that somebody has, InvalidInput for one that cannot be.
+    """
+    asked = requests(options)
+    if not asked:
+        return None
+    from ringfence.engine import dns
+
+    plug = Plug(engine, record, options)
+    networks = engine.networks  # its tables are made outside of a transaction that may be rolled back
+    try:
+        with transaction(engine.database):
+            taken = [row["interface"] for row in asked if row["interface"]]
+            for row in asked:
+                found = subnets.network_of(engine, row["name"])
+                network = found.network
+                name = row["interface"] or interface(taken)
+                attachment = Attachment(network.id, record.id, name, mac=row["mac"], aliases=row["aliases"],
+                                        addresses=subnets.allot(engine, network, row))  # fmt: skip
+                attachment.default = not network.internal and not any(
+                    endpoint.attachment.default for endpoint in plug.endpoints
+                )
+                taken.append(name)
+                endpoint = Endpoint(attachment, len(plug.endpoints))
+                networks.plug(endpoint)
+                plug.endpoints.append(endpoint)
+                plug.networks[network.id] = network
+        if any(network.names for network in plug.networks.values()):
+            dns.prepare(engine)
+        plug.reserved = ports.reserve(engine, record, options)
+    except BaseException:
+        plug.close()
+        release(engine, record.id)
+        raise
+    return plug
+
+
+def release(engine: Engine, id: str) -> None:
+    """Take a container that does not run out of its networks, and give back its addresses and ports. Repeatable."""
+    endpoints, published = engine.networks.endpoints(container=id), engine.networks.ports(id)
+    if not endpoints and not published:
+        return
+    from ringfence.engine import dns
+
+    with Lock(engine):
+        known = {record.network.id: record.network for record in engine.networks.all()}
+        dns.withdraw(engine, id)
+        if published:
+            firewall(engine).unpublish(id, [port for _, port in published], reachable(endpoints, known))
+        for endpoint in endpoints:
+            leave(engine, known[endpoint.attachment.network], endpoint.attachment, None)
+        with transaction(engine.database):
+            for endpoint in endpoints:
+                engine.networks.unplug(id, endpoint.attachment.network)
+            engine.networks.unpublish(id)
+
+
+def sweep(engine: Engine) -> None:
+    """Release what containers have that do not run any more, and that nobody is starting or removing."""
+    from ringfence.engine.lock import Lock as ContainerLock
+
+    stale = [endpoint for endpoint in engine.networks.endpoints() if not _alive(endpoint)]
+    for id in dict.fromkeys(endpoint.attachment.container for endpoint in stale):
+        lock = ContainerLock(engine, id)
+        try:
+            if not lock.take(wait=False):
+                continue
+        except NotFound:
+            release(engine, id)
+            continue
+        try:
+            if not any(_alive(one) for one in engine.networks.endpoints(container=id)):
+                release(engine, id)
+        finally:
+            lock.release()
+
+
+def _alive(endpoint: Endpoint) -> bool:
+    return bool(endpoint.pid) and processes.alive(endpoint.pid, endpoint.began)
+
+
+def join(engine: Engine, network: Network, attachment: Attachment, namespace: int) -> None:
+    """Make a container's link to a network, and what the network needs on this machine. The lock is held."""
+    driver = drivers.find(network.driver)
+    driver.open(network)
+    if network.driver in drivers.ROUTED and firewall(engine).open_network(network):
+        _rebuild(engine)
+    driver.connect(network, attachment, namespace)
+
+
+def leave(engine: Engine, network: Network, attachment: Attachment, namespace: int | None) -> None:
+    """Undo `join`; for the last container also what the network needs on this machine. The lock is held."""
+    driver = drivers.find(network.driver)
+    driver.disconnect(network, attachment, namespace)
+    others = [one for one in engine.networks.endpoints(network=network.id)
+              if one.attachment.container != attachment.container]  # fmt: skip
+    if not any(one.pid for one in others):  # one that is not connected yet opens it again
+        if network.driver in drivers.ROUTED:
+            firewall(engine).close_network(network)
+        driver.close(network)
+
+
+def interface(taken: Sequence[str]) -> str:
+    number = 0
+    while f"eth{number}" in taken:
+        number += 1
+    return f"eth{number}"
+
+
+def place_of(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> Place:
+    """See Plug.place."""
+    from ringfence.engine import dns
+
+    addresses = [one.partition("/")[0] for endpoint in endpoints for one in endpoint.attachment.addresses]
+    used = [networks[endpoint.attachment.network] for endpoint in endpoints]
+    gateways = [subnet.gateway for network in used for subnet in network.subnets if subnet.gateway]
+    return Place(addresses, [server for network in used for server in dns.servers(network)], gateways[:1])
+
+
+def forwarder_file(engine: Engine, id: str) -> str:
+    """What the forwarder of a container holds locked while it runs."""
+    return f"{places.runtime_state(engine, id)}/forwarder"
+
+
+def firewall(engine: Engine) -> Firewall:
+    """Our table: an engine of other directories has one of its own."""
+    from _blake2 import blake2b  # of what hashlib brings along, all that is needed
+
+    from ringfence.network.firewall import Firewall
+
+    if engine.root == places.DATA:
+        return Firewall()
+    return Firewall(f"ringfence-{blake2b(os.fsencode(engine.root), digest_size=4).hexdigest()}")
+
+
+def _rebuild(engine: Engine) -> None:
+    """Somebody has flushed the ruleset: make what is in use anew. The lock is held."""
+    records = {record.network.id: record.network for record in engine.networks.all()}
+    endpoints = [one for one in engine.networks.endpoints() if one.pid]
+    used = {one.attachment.network for one in endpoints}
+    rows = []
+    for id in {container for container, _ in engine.networks.ports()}:
+        own = [one for one in endpoints if one.attachment.container == id]
+        rows.append((id, [port for _, port in engine.networks.ports(id)], reachable(own, records)))
+    firewall(engine).rebuild([records[id] for id in used], rows)
+
+
+def reachable(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> list[str]:
+    """The address of each family to which published ports lead: that in the first network which this machine routes."""
+    found: dict[bool, str] = {}
+    for endpoint in endpoints:
+        if networks[endpoint.attachment.network].driver in drivers.ROUTED:
+            for address in endpoint.attachment.addresses:
+                found.setdefault(":" in address, address.partition("/")[0])
+    return list(found.values())

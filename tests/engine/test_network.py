@@ -1,0 +1,256 @@
+"""Networks of containers: addresses, names, ports and isolation, and that nothing of them stays on this machine."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ringfence import Engine
+from ringfence.errors import Conflict, InvalidInput, NotFound
+from tests import needs
+from tests.network.hosts import seen
+
+SERVER = "import http.server as s; s.test(s.SimpleHTTPRequestHandler, s.ThreadingHTTPServer, port=80, bind='{}')"
+
+
+@pytest.fixture
+def net(engine: Engine) -> Iterator[Engine]:
+    """An engine after whose containers the machine's rules, routes, links and listening sockets are what they were."""
+    needs.program("nft")
+    before = seen()
+    yield engine
+    for one in engine.ps(all=True):
+        engine.rm(one["Id"], force=True)
+    engine.network_prune()
+    becomes(before)
+
+
+def becomes(before: str) -> None:
+    """Other tests may be at work on this machine: what is theirs goes, too."""
+    deadline = time.monotonic() + 5
+    while seen() != before:
+        if time.monotonic() > deadline:
+            assert seen() == before
+        time.sleep(0.05)
+
+
+def start(engine: Engine, name: str, **options: Any) -> str:
+    engine.run("host", ["sleep", "600"], detach=True, name=name, init=True, **options)
+    return name
+
+
+def inside(engine: Engine, name: str, script: str) -> str:
+    return engine.exec(name, ["sh", "-c", script]).stdout.decode().strip()
+
+
+def serve(engine: Engine, name: str, bind: str = "0.0.0.0") -> subprocess.Popen[bytes]:
+    """A web server on port 80 of the container's network."""
+    pid = engine.inspect(name)["State"]["Pid"]
+    argv = ["nsenter", "--net", f"--target={pid}", "python3", "-c", SERVER.format(bind)]
+    server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/proc/sys/kernel/random")
+    for line in server.stdout or ():
+        if b"Serving" in line:
+            break
+    return server
+
+
+def get(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return int(answer.status)
+
+
+def test_a_container_has_an_address_a_gateway_and_a_line_in_hosts(net: Engine) -> None:
+    said = net.run("host", ["sh", "-c", "ip -4 -o addr show eth0; ip route; hostname -i; tail -1 /etc/hosts"], rm=True)
+    lines = said.stdout.decode().splitlines()
+    assert " inet 10." in lines[0] and "default via 10." in lines[1]
+    assert lines[-1].split()[0] == lines[-2]
+
+
+def test_it_reaches_its_gateway_and_its_neighbours_but_not_another_network(net: Engine) -> None:
+    net.network_create("one")
+    net.network_create("two")
+    for name, network in (("a1", "one"), ("b1", "one"), ("c1", "two")):
+        start(net, name, network=network)
+    with serve(net, "b1") as server:
+        address = net.inspect("b1")["NetworkSettings"]["Networks"]["one"]["IPAddress"]
+        fetch = f"curl -s -m 2 -o /dev/null -w '%{{http_code}}' http://{address}/ || echo refused"
+        assert inside(net, "a1", fetch) == "200"
+        assert "refused" in inside(net, "c1", fetch)
+        server.kill()
+
+
+def test_names_and_aliases_are_found_in_networks_of_ones_own_and_nowhere_else(net: Engine) -> None:
+    net.network_create("one", ipv6=True)
+    start(net, "web", network="one", network_alias=["www", "www.example.test"])
+    start(net, "db", network="one:alias=sql")
+    start(net, "other")
+    found = net.inspect("web")["NetworkSettings"]["Networks"]["one"]
+    assert inside(net, "db", "getent ahostsv4 www | head -1").split()[0] == found["IPAddress"]
+    assert inside(net, "db", "getent ahostsv6 www.example.test | head -1").split()[0] == found["GlobalIPv6Address"]
+    assert inside(net, "web", "getent hosts sql").split()[1:] == ["sql"]
+    assert inside(net, "web", f"getent hosts {found['IPAddress']}").split()[1] in ("web", found["DNSNames"][-1])
+    assert inside(net, "other", "getent hosts web") == ""
+
+
+def test_a_container_is_in_several_networks_under_the_names_it_asked_for(net: Engine) -> None:
+    net.network_create("one", subnet=["10.201.0.0/24"])
+    net.network_create("two", subnet=["10.202.0.0/24"], ipv6=True)
+    net.network_create("three", internal=True)
+    asked = ["one:interface=n3,ip=10.201.0.77", "two:mac=02:00:00:00:00:07", "three"]
+    start(net, "many", network=asked)
+    assert inside(net, "many", "ls /sys/class/net").split() == ["eth0", "eth1", "lo", "n3"]
+    assert inside(net, "many", "cat /sys/class/net/eth0/address") == "02:00:00:00:00:07"
+    assert "default via 10.201.0.1 dev n3" in inside(net, "many", "ip route")
+    order = inside(net, "many", "ip -o link | grep -v ' lo:' | cut -d: -f2 | cut -d@ -f1").split()
+    assert order == ["n3", "eth0", "eth1"]
+    net.restart("many", timeout=0)
+    assert "10.201.0.77/24" in inside(net, "many", "ip -4 -o addr show n3")
+
+
+def test_a_running_container_comes_into_a_network_and_leaves_it(net: Engine) -> None:
+    net.network_create("one")
+    start(net, "web")
+    start(net, "db", network="one")
+    net.network_connect("one", "web", alias=["www"], interface="n7")
+    assert inside(net, "db", "getent hosts www").split()[1:] == ["www"]
+    assert inside(net, "web", "getent hosts db").split()[1:] == ["db"]
+    assert set(net.inspect("web")["NetworkSettings"]["Networks"]) == {"bridge", "one"}
+    assert net.network_inspect("one")["Containers"].keys() == {net.inspect(name)["Id"] for name in ("web", "db")}
+    with pytest.raises(Conflict, match="is in network one already"):
+        net.network_connect("one", "web")
+    net.network_disconnect("one", "web")
+    assert "n7" not in inside(net, "web", "ls /sys/class/net")
+    with pytest.raises(NotFound, match="is not in network one"):
+        net.network_disconnect("one", "web")
+    net.network_disconnect("bridge", "web")
+    net.restart("web", timeout=0)
+    assert inside(net, "web", "ls /sys/class/net") == "lo"
+
+
+def test_a_published_port_is_reached_by_every_address_of_this_machine(net: Engine) -> None:
+    start(net, "web", publish=["0:80"], network="bridge")
+    start(net, "other")
+    port = net.port("web")["80/tcp"][0]["HostPort"]
+    own = socket.gethostbyname(socket.gethostname())
+    with serve(net, "web") as server:
+        for host in ("127.0.0.1", "[::1]", own):
+            assert get(f"http://{host}:{port}/") == 200
+        gateway = net.inspect("web")["NetworkSettings"]["Gateway"]
+        fetch = f"curl -s -m 3 -o /dev/null -w '%{{http_code}}' http://{gateway}:{port}/"
+        assert inside(net, "other", fetch) == "200"
+        assert inside(net, "web", fetch) == "200"
+        server.kill()
+    (row,) = [one for one in net.ps() if one["Names"] == ["/web"]]
+    assert {one["PublicPort"] for one in row["Ports"]} == {int(port)}
+
+
+def test_a_port_that_somebody_has_is_refused_with_who_has_it(net: Engine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        with pytest.raises(Conflict, match=rf"port {number}/tcp is in use by .*pid"):
+            net.run("host", ["true"], publish=[f"{number}:80"], rm=True)
+        assert net.ps(all=True) == []
+        start(net, "web", publish=[f"{number}-{number + 20}:80"])
+        assert int(net.port("web")["80/tcp"][0]["HostPort"]) > number
+
+
+def test_exposed_ports_are_published_when_all_are_asked_for(net: Engine) -> None:
+    start(net, "web", expose=["80", "53/udp"], publish_all=True)
+    assert sorted(net.port("web")) == ["53/udp", "80/tcp"]
+    net.stop("web", timeout=0)
+    assert net.port("web") == {}
+
+
+def test_many_containers_at_once_have_addresses_of_their_own_and_all_reach_the_first(net: Engine) -> None:
+    """24 containers, 8 at a time, each with an engine of its own."""
+
+    def one(number: int) -> str:
+        with net.sibling() as sibling:
+            start(sibling, f"c{number}")
+            return str(sibling.inspect(f"c{number}")["NetworkSettings"]["IPAddress"])
+
+    with ThreadPoolExecutor(8) as pool:
+        addresses = list(pool.map(one, range(24)))
+    assert len(set(addresses)) == 24
+    with serve(net, "c0") as server:
+        fetch = f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{addresses[0]}/"
+        assert {inside(net, f"c{number}", fetch) for number in range(24)} == {"200"}
+        server.kill()
+    for number in range(24):
+        net.rm(f"c{number}", force=True)
+
+
+def test_the_exit_takes_links_rules_and_addresses_along(net: Engine) -> None:
+    before = seen()
+    net.run("host", ["true"], detach=True, name="short", publish=["0:80"])
+    net.wait("short")
+    becomes(before)
+    assert not net.networks.endpoints() and not net.networks.ports()
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"name": "host"}, InvalidInput, "cannot be the name"),
+        ({"name": "a/b"}, InvalidInput, "cannot be the name"),
+        ({"name": "x", "driver": "overlay"}, Exception, "no such driver"),
+        ({"name": "x", "driver": "macvlan"}, InvalidInput, "parent"),
+        ({"name": "x", "subnet": ["10.203.0.0/33"]}, InvalidInput, "10.203.0.0/33"),
+        ({"name": "x", "subnet": ["10.203.0.0/24", "10.204.0.0/24"]}, InvalidInput, "one subnet of a family"),
+        ({"name": "x", "subnet": ["10.203.0.0/24"], "gateway": ["10.204.0.1"]}, InvalidInput, "gateway 10.204.0.1"),
+        ({"name": "x", "gateway": ["10.204.0.1"]}, InvalidInput, "needs a --subnet"),
+        ({"name": "x", "subnet": ["127.0.0.0/24"]}, Conflict, "overlaps"),
+        ({"name": "x", "opt": ["mtu=1"]}, InvalidInput, "an MTU is a number"),
+        ({"name": "x", "opt": ["speed=9"]}, InvalidInput, "no such option"),
+        ({"name": "x", "route": ["10.0.0.0/8"]}, InvalidInput, "DESTINATION,GATEWAY"),
+        ({"name": "x", "route": ["10.0.0.0/8,fd00::1"]}, InvalidInput, "different families"),
+    ],
+)
+def test_a_network_that_cannot_be_is_one_clear_line(
+    net: Engine, fields: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        net.network_create(**fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_networks_are_listed_inspected_and_removed_as_dockers_are(net: Engine) -> None:
+    made = net.network_create("one", subnet=["10.203.0.0/24"], label=["a=1"])
+    assert made["IPAM"]["Config"] == [{"Subnet": "10.203.0.0/24", "Gateway": "10.203.0.1"}]
+    assert [one["Name"] for one in net.network_ls()] == ["bridge", "host", "none", "one"]
+    assert [one["Name"] for one in net.network_ls(filters={"label": ["a=1"]})] == ["one"]
+    assert net.network_inspect(made["Id"][:8])["Name"] == "one"
+    with pytest.raises(Conflict, match="exists already"):
+        net.network_create("one")
+    start(net, "web", network="one")
+    with pytest.raises(Conflict, match="in use by container"):
+        net.network_rm("one")
+    net.rm("web", force=True)
+    net.network_rm("one")
+    with pytest.raises(NotFound, match="no such network: one"):
+        net.run("host", ["true"], network="one", rm=True)
+
+
+def test_a_flushed_ruleset_is_made_anew_by_the_next_start(net: Engine) -> None:
+    start(net, "web", publish=["0:80"])
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout.split("\n")
+    (ours,) = [line for line in tables if net_table(net) in line]
+    subprocess.run(["nft", "delete", *ours.split()], check=True)
+    start(net, "other")
+    port = net.port("web")["80/tcp"][0]["HostPort"]
+    assert f"{port}" in subprocess.run(["nft", "list", *ours.split()], capture_output=True, text=True).stdout
+
+
+def net_table(engine: Engine) -> str:
+    from ringfence.engine import plug
+
+    return plug.firewall(engine).table
