@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ringfence.linux.rtlink import Link
     from ringfence.network.steps import Step
     from ringfence.network.values import Attachment, Network
 
@@ -30,8 +31,8 @@ class Ipvlan(OnParent):
         options = network.options
         return rtlink.ipvlan(_mode(network), options.get("flag") or options.get("ipvlan_flag") or "bridge")
 
-    def mac(self, network: Network, attachment: Attachment) -> str:
-        if attachment.mac:
+    def mac(self, network: Network, attachment: Attachment, parent: Link) -> str:
+        if attachment.mac not in ("", parent.mac):
             what = f"network {network.name}: {attachment.mac} cannot be a container's MAC address"
             raise InvalidInput(what, hint=f"an ipvlan has that of {network.interface}; driver macvlan has its own")
         return ""

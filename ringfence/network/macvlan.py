@@ -8,6 +8,7 @@ from ringfence.network.parent import OnParent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ringfence.linux.rtlink import Link
     from ringfence.network.values import Attachment, Network
 
 _MODES = tuple(rtlink.MACVLAN_MODES)
@@ -21,7 +22,7 @@ class Macvlan(OnParent):
     def data(self, network: Network) -> bytes:
         return rtlink.macvlan(_mode(network))
 
-    def mac(self, network: Network, attachment: Attachment) -> str:
+    def mac(self, network: Network, attachment: Attachment, parent: Link) -> str:
         return "" if _mode(network) == "passthru" else attachment.mac or naming.mac_of(attachment)
 
 

@@ -37,7 +37,7 @@ class OnParent:
         """What the kernel makes such a link with."""
         raise NotImplementedError
 
-    def mac(self, network: Network, attachment: Attachment) -> str:
+    def mac(self, network: Network, attachment: Attachment, parent: Link) -> str:
         """The MAC address to ask for, "" for the kernel's choice."""
         raise NotImplementedError
 
@@ -67,10 +67,10 @@ class OnParent:
 
     def connect(self, network: Network, attachment: Attachment, namespace: int) -> None:
         checks.check_attachment(network, attachment)
-        mac = self.mac(network, attachment)
         try:
             with RouteConnection() as host:
                 parent = host.link(network.interface)
+                mac = self.mac(network, attachment, parent)
                 new = rtlink.new(attachment.interface, self.kind, parent=parent.index, namespace=namespace, mac=mac,
                                  mtu=network.mtu, data=self.data(network))  # fmt: skip
                 [error] = host.request_all([new])

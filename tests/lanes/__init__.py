@@ -56,6 +56,9 @@ LANES = {
             "tests/linux/test_traffic.py",
             "tests/rootless",
             "tests/network/test_shaping.py::test_a_group_inside_another_has_no_more_than_both",  # with fq_codel
+            "tests/network/test_ipvlan.py",
+            "tests/network/test_macvlan.py::TestMacvlan::"
+            "test_a_vlan_that_is_missing_is_made_where_the_kernel_can_and_goes_with_the_network",
         ),
         lacks=frozenset(
             {

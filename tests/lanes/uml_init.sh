@@ -15,6 +15,7 @@ pivot_root . mnt   # not chroot: that would refuse user namespaces
 cd /
 umount -l /mnt
 modprobe fuse
+modprobe ipv6
 [ "$lane" != systemd ] || exec /lib/systemd/systemd --unit=lane.target --log-level=warning --show-status=no
 "$lane_tree/tests/lanes/stage.sh" "$lane_tree" "$lane" </dev/null
 busybox poweroff -f
