@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -107,6 +108,14 @@ def apparmor() -> None:
     if not os.path.exists("/sys/kernel/security/apparmor/.load"):
         missing("AppArmor")
     program("apparmor_parser")
+
+
+def sctp() -> None:
+    """The test needs a kernel with SCTP."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
+    except OSError:
+        missing("SCTP")
 
 
 def ps() -> None:

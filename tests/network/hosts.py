@@ -31,7 +31,7 @@ WEB = Network("web", "1", "bridge", "br-web", subnets=[Subnet("10.78.0.0/24", "1
                                                        Subnet("fd00:78::/64", "fd00:78::1")])  # fmt: skip
 DB = Network("db", "2", "bridge", "br-db", subnets=[Subnet("10.79.0.0/24", "10.79.0.1"),
                                                     Subnet("fd00:79::/64", "fd00:79::1")])  # fmt: skip
-KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "sctp": (socket.SOCK_STREAM, 132)}
 PATIENCE = 3.0  # seconds for an answer; a first packet may be lost, and is sent again after one
 SILENCE = 0.4  # seconds without an answer that was not expected
 
@@ -89,12 +89,12 @@ class Server(threading.Thread):
     def __init__(self, name: str, address: str, port: int, protocol: str) -> None:
         super().__init__(daemon=True)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._socket = socket.socket(family, KINDS[protocol])
+        self._socket = socket.socket(family, *KINDS[protocol])
         if family == socket.AF_INET6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((address, port))
-        if protocol == "tcp":
+        if protocol != "udp":
             self._socket.listen()
         self._said = name
         self._over, self._end = os.pipe()
@@ -184,8 +184,8 @@ def on_machine(work: Callable[[Machine], None]) -> None:
 
 def ask(address: str, port: int, protocol: str = "tcp", patience: float = PATIENCE) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, KINDS[protocol]) as connection:
-        connection.settimeout(patience if protocol == "tcp" else min(patience, 1))
+    with socket.socket(family, *KINDS[protocol]) as connection:
+        connection.settimeout(min(patience, 1) if protocol == "udp" else patience)
         try:
             connection.connect(socket.getaddrinfo(address, port, family)[0][4])
             if protocol == "udp":

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from ringfence.errors import Conflict
 from ringfence.network.firewall import Firewall
+from ringfence.network.ports import reserve
 from ringfence.network.values import Network, Port
+from tests import needs
 from tests.network.hosts import DB, HERE, OUTSIDE, WEB, Machine, ask, on_machine, seen
 
 FIREWALL = Firewall("ringfence-test")
@@ -38,6 +43,26 @@ def test_a_port_is_reached_from_other_hosts_and_from_this_one_by_its_addresses()
         assert machine.outside.ask(HERE[4], 8080) == ask(HERE[6], 8080) == "refused"
         FIREWALL.close_network(WEB)
         assert seen() == before
+
+    on_machine(work)
+
+
+def test_a_port_of_sctp_is_reached_where_the_kernel_knows_it() -> None:
+    needs.sctp()
+
+    def work(machine: Machine) -> None:
+        web, stranger = machine.container(WEB, 4), machine.container(DB, 4)
+        for network in (WEB, DB):
+            FIREWALL.open_network(network)
+        web.serve(3868, "sctp")
+        with reserve([Port(3868, 3868, protocol="sctp")])[0] as reserved:
+            FIREWALL.publish("web", [reserved.port], web.addresses)
+            with pytest.raises(Conflict, match="port 3868/sctp is in use"):
+                reserve([Port(3868, 3868, protocol="sctp")])
+            assert machine.outside.ask(HERE[4], 3868, "sctp") == f"{web.name} {OUTSIDE[4]}"
+            assert stranger.ask(HERE[4], 3868, "sctp").startswith(f"{web.name} ")
+            assert ask(HERE[4], 3868, "sctp").startswith(f"{web.name} ")
+            FIREWALL.unpublish("web", [reserved.port], web.addresses)
 
     on_machine(work)
 
@@ -256,6 +281,49 @@ def test_many_processes_at_once_lose_nothing_and_leave_nothing() -> None:
         _in_processes(8, lambda number: [FIREWALL.publish(f"{number}-{one}", [Port(80, 1000 * number + one + 1)],
                                                           ["10.78.0.2"]) for one in range(20)])  # fmt: skip
         assert len(FIREWALL.published()) == 160
+
+    on_machine(work)
+
+
+def test_a_kill_at_any_instant_leaves_what_can_be_undone() -> None:
+    def work(machine: Machine) -> None:
+        ports, addresses = [Port(80, 8080), Port(53, 53, HERE[4], "udp")], ["10.78.0.2", "fd00:78::2"]
+        for number in range(40):
+            pid = os.fork()
+            if pid == 0:
+                while True:
+                    FIREWALL.open_network(WEB)
+                    FIREWALL.publish("box", ports, addresses)
+                    FIREWALL.unpublish("box", ports, addresses)
+                    FIREWALL.close_network(WEB)
+            time.sleep(0.02 + number / 4000)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            if FIREWALL.bridges():
+                assert len(FIREWALL.published()) in (0, 3)  # whole or not at all
+            FIREWALL.unpublish("box", ports, addresses)
+            FIREWALL.close_network(WEB)
+            assert subprocess.check_output(["nft", "list", "ruleset"]) == b""
+
+    on_machine(work)
+
+
+def test_a_port_among_thousands_is_published_as_quickly_as_a_first_one() -> None:
+    def work(machine: Machine) -> None:
+        def took() -> float:
+            """The best of several, as others are at work on this machine."""
+            times = []
+            for number in range(20):
+                started = time.perf_counter()
+                FIREWALL.publish("box", [Port(80, 60000 + number)], ["10.78.0.2"])
+                times.append(time.perf_counter() - started)
+            FIREWALL.unpublish("box", [Port(80, 60000 + number) for number in range(20)], ["10.78.0.2"])
+            return min(times)
+
+        FIREWALL.open_network(WEB)
+        first = took()
+        FIREWALL.publish("many", [Port(80, number) for number in range(1, 5001)], ["10.78.0.3"])
+        assert took() < 2 * first + 0.001
 
     on_machine(work)
 
