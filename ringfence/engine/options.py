@@ -169,6 +169,11 @@ _CHECKS = (options_resources.check, options_mounts.check, options_namespaces.che
            options_lifecycle.check, options_health.check)  # fmt: skip
 
 
+# Docker's default of these is the empty text, and scripts write --name "$NAME".
+EMPTY_IS_NONE = frozenset(("cgroupns", "cidfile", "ipc", "log-driver", "name", "pid", "pidfile", "platform", "stop-signal",
+                           "uts"))  # fmt: skip
+
+
 def option(word: str) -> Option:
     """The option of this name, attribute or alias; InvalidInput `unknown flag: --word`."""
     found = _BY_WORD.get(word.replace("-", "_"))
@@ -192,6 +197,8 @@ def parse(raw: Mapping[str, Any]) -> Options:
             environ = value
             continue
         row = option(word)
+        if value == "" and row.name in EMPTY_IS_NONE:
+            continue
         values[row.attribute] = row.read(f"--{row.name}", value)
     if "env" in values or "env_file" in values:
         entries = [*values.pop("env_file", ()), *values.get("env", ())]

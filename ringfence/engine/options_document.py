@@ -20,6 +20,30 @@ list, and `env`, `label`, `annotation`, `sysctl`, `log_opt` also as a dict.
 Sizes are numbers with an optional unit b, k, m, g, t or p (1024 each); durations are written as `1m30s` or `500ms`.
 """
 
+DIFFERENCES = """
+## Where docker and podman differ
+
+Each row of `tests/cli/test_flags_as_podman.py` and `tests/cli/test_lives_as_podman.py` runs under podman and here.
+Where the two known engines differ, docker's way is ours:
+
+| | here, as docker | podman 4.3 |
+|---|---|---|
+"""
+OTHERWISE = (
+    ("capabilities of a user that is not root", "bounding set only", "`--cap-add`'s are effective and ambient"),
+    ("`HOME` of a user without an entry in /etc/passwd", "`/`", "the working directory"),
+    ("`--workdir` that is not there", "made", "refused"),
+    ("`-v HOST:PATH` where HOST is not there", "made, a directory", "refused"),
+    ("`--tmpfs`", "noexec, too; all options of tmpfs(5)", "nosuid, nodev; some options are refused"),
+    ("`--read-only`", "/dev/shm can be written to", "tmpfs on /run, /tmp and /var/tmp, too"),
+    ("a name with a space in `--env-file`", "refused, with its line", "passed over"),
+    ("`--hostname` with `--network container:NAME`", "refused", "taken"),
+    ("`--uts container:NAME`, `--cgroupns container:NAME`", "refused", "taken"),
+    ("`--timeout` that runs out", "exit code 137", "255"),
+    ("`--user` that is not in the image", "exit code 125", "126"),
+    ("empty values, such as `--memory ''`", "refused, unless the default is empty", "mostly taken as none"),
+)
+
 
 def markdown() -> str:
     """The whole document."""
@@ -27,6 +51,8 @@ def markdown() -> str:
     for section, options in SECTIONS.items():
         parts.append(f"\n## {section.capitalize()}\n\n| option | value | default | what it does |\n|---|---|---|---|\n")
         parts += [_row(option) for option in sorted(options, key=lambda option: option.name)]
+    parts.append(DIFFERENCES)
+    parts += [f"| {' | '.join(row)} |\n" for row in OTHERWISE]
     return "".join(parts)
 
 

@@ -129,7 +129,7 @@ def test_a_wrong_template_is_1(refused: Run, words: Words) -> None:
 # For every option of run that takes a value: one that cannot be right, on any machine.
 WRONG = {
     "add-host": "x", "annotation": "=x", "attach": "stdin", "blkio-weight": "5", "blkio-weight-device": "x",
-    "cap-add": "FROB", "cap-drop": "FROB", "cgroupns": "x", "cidfile": "", "cpu-period": "x", "cpu-quota": "x",
+    "cap-add": "FROB", "cap-drop": "FROB", "cgroupns": "x", "cpu-period": "x", "cpu-quota": "x",
     "cpu-rt-period": "1", "cpu-rt-runtime": "1", "cpu-shares": "x", "cpus": "x", "cpuset-cpus": "a-b",
     "cpuset-mems": "1-", "detach-keys": "frob", "device": "relative", "device-cgroup-rule": "x", "device-read-bps": "x",
     "device-read-iops": "x", "device-write-bps": "x", "device-write-iops": "x", "dns": "x", "dns-option": "",
@@ -140,12 +140,12 @@ WRONG = {
     "log-opt": "x", "mac-address": "x", "memory": "64q", "memory-reservation": "x", "memory-swap": "x",
     "memory-swappiness": "101", "mount": "x", "name": "!", "network": "frob nicate", "network-alias": "-x",
     "network-burst": "1", "network-egress": "50mb", "network-ingress": "x", "oom-score-adj": "9999", "pid": "x",
-    "pidfile": "", "pids-limit": "x", "platform": "/", "publish": "80:", "pull": "x", "restart": "x", "runtime": "x",
+    "pids-limit": "x", "platform": "/", "publish": "80:", "pull": "x", "restart": "x", "runtime": "x",
     "security-opt": "x", "shm-size": "x", "stop-signal": "FROB", "stop-timeout": "x", "storage-opt": "x", "sysctl": "x",
     "timeout": "x", "tmpfs": "relative", "ulimit": "x", "user": "a:b:c", "userns": "x", "uts": "x", "volume": "a:b:c:d",
     "volume-driver": "x", "volumes-from": "", "workdir": "relative",
 }  # fmt: skip
-ANYTHING = {"cgroup-parent", "entrypoint", "health-cmd"}  # of which any text may be right
+ANYTHING = {"cgroup-parent", "cidfile", "entrypoint", "health-cmd", "pidfile"}  # of which any text may be right
 
 
 def test_every_option_that_takes_a_value_has_a_wrong_one_here() -> None:

@@ -26,6 +26,7 @@ def podman(host_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def here(tmp_path: Path) -> Path:
     """A directory with the files that flags name."""
     (tmp_path / "env").write_text("B=2\n# a comment\nC='3'\n")
+    (tmp_path / "edges").write_bytes(EDGES)
     (tmp_path / "labels").write_text("from=file\n")
     (tmp_path / "seccomp.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
     (tmp_path / "bound").mkdir()
@@ -34,6 +35,13 @@ def here(tmp_path: Path) -> Path:
 
 
 CGROUP = "cd /sys/fs/cgroup; "
+MOUNTED = (  # whether each of these mounts propagates, and can be written to
+    "for m in {}; do grep \" /$m \" /proc/self/mountinfo | grep -oE '^.* - ' | grep -oE 'shared|master' | head -1;"
+    " grep \" /$m \" /proc/mounts | cut -d' ' -f4 | cut -d, -f1; done"
+)
+EDGES = (  # of an env file; podman passes over a name with a space, which docker and we refuse
+    b"C=1\n# comment\n  # another\n\nD= x  \nE='q'\nG=\nH==y\nF=1\nF=2\nNAME\nNONE\nI=a#b\nJ=\xc3\xa9\n\tK=tab\nL=last"
+)
 EFFECTS = {
     "process": (  # with a user that has no home podman sets HOME to the working directory, docker to /
         "-e A=1 --env-file {here}/env -w /tmp -u 1:2 --group-add 3 --stop-signal INT --no-healthcheck --pull never",
@@ -93,6 +101,55 @@ EFFECTS = {
     "namespaces of the host": (
         "--network host --pid host --ipc host --uts host --cgroupns host",
         "cd /proc/self/ns; readlink net pid ipc uts cgroup",
+    ),
+    "environment": (
+        "-e A=1 -e A=2 -e B= -e PATH=/bin:/x -e HOSTNAME=other --env-file {here}/edges -e NAME -e NONE -e F=3",
+        "env | LC_ALL=C sort | grep -vE '^(HOME|TERM|container|PWD|SHLVL|OLDPWD|_)='",
+    ),
+    "tmpfs": (
+        "--tmpfs /a:size=64k,mode=1770 --tmpfs /b:rw,noexec,size=1m --tmpfs /c:ro --tmpfs /d:exec,suid,dev",
+        "for d in a b c d; do stat -f -c %b /$d; grep \" /$d \" /proc/mounts | cut -d' ' -f4 |"
+        " tr , '\\n' | grep -E '^(ro|size=.*|mode=.*)$' | sort; done; grep -cE ' /b .*noexec' /proc/mounts;"
+        " grep -cE ' /d .*(noexec|nosuid|nodev)' /proc/mounts",
+    ),
+    "forms of --mount": (
+        "--mount type=bind,source={here}/bound,destination=/a,ro --mount type=bind,src={here}/bound,target=/b,"
+        "bind-propagation=rslave --mount type=volume,src=forms,dst=/c,ro --mount type=tmpfs,destination=/d,"
+        "tmpfs-size=64k --mount type=bind,src={here}/bound/file,dst=/e --mount type=volume,dst=/f",
+        "ls /a /b; cat /e; touch /a/x /c/x 2>/dev/null; echo $?; touch /b/y && rm /b/y; touch /f/x /d/x && echo ok;"
+        " stat -f -c %b /d; " + MOUNTED.format("a b c d e f"),
+    ),
+    "forms of --volume": (
+        "-v {here}/bound:/a:ro -v {here}/bound:/b:rw,rslave -v more:/c:ro -v /d -v {here}/bound/file:/e:ro",
+        "touch /a/x /c/x /e 2>/dev/null; echo $?; touch /b/y /d/y && rm /b/y; " + MOUNTED.format("a b c d e"),
+    ),
+    "the host's user namespace": ("--userns host", "tr -s ' ' </proc/self/uid_map"),
+    "ipc": ("--ipc private --shm-size 2m", "stat -f -c %b /dev/shm; cat /proc/sys/kernel/shmmni"),
+    "host name": ("--hostname a.b.c", "hostname; echo $(cat /etc/hostname)"),
+    "ids": ("-u 1000:2000 --group-add 5 --group-add root -w /tmp", "id -u; id -g; id -G; pwd"),
+    "init": ("--init -l c=d", "sleep 0.01 & sleep 0.1; ps -eo stat= | grep -c Z; test $$ -ne 1; echo $?"),
+    "names and addresses": (
+        "--network host --dns 1.1.1.1 --dns 2001:db8::1 --dns-search . --add-host a:1.2.3.4 --add-host b:::1",
+        "grep -v '^#' /etc/resolv.conf | sort; grep -wE 'a|b' /etc/hosts | tr -s ' \\t' ' '",
+    ),
+    "the host's name": ("--uts host", "test $(hostname) = $(cat /proc/sys/kernel/hostname) && hostname"),
+    "ulimits": ("--ulimit cpu=5 --ulimit fsize=1000000:2000000", "ulimit -t; ulimit -f; ulimit -Hf"),
+    "devices": (
+        "--device /dev/null:/dev/a --device /dev/zero:/dev/b:r",
+        "stat -c '%t:%T %a' /dev/a /dev/b; (echo >/dev/b) 2>/dev/null || echo no; head -c1 /dev/b | od -An -tx1",
+    ),
+    "read-only": (
+        "--read-only --read-only-tmpfs=false --tmpfs /run --tmpfs /tmp",
+        "touch /x /etc/x 2>/dev/null; echo $?; touch /run/x /tmp/x && echo ok; touch /dev/shm/x && echo shm",
+    ),
+    "privileged user": ("--privileged -u 1000", "grep -E '^Cap' /proc/self/status"),
+    "unconfined": (
+        "--security-opt no-new-privileges:true --security-opt seccomp=unconfined",
+        "grep -E '^(NoNew|Seccomp:)' /proc/self/status",
+    ),
+    "masks": (
+        "--security-opt mask=/etc/passwd --security-opt unmask=ALL",
+        "wc -c </etc/passwd; head -c0 /proc/kcore && echo kcore; grep -c ' /proc/' /proc/mounts",
     ),
     "user": ("--user nobody", "id -un; echo $HOME; grep CapEff /proc/self/status"),
     "entrypoint": ("--entrypoint echo", "said by the entrypoint"),

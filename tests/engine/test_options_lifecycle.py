@@ -26,7 +26,7 @@ from .test_options import refusal
         ("runtime", "kata", "--runtime: unknown runtime kata (ringrun, runc, crun or an absolute path)"),
         ("platform", "linux/", '--platform: "linux/" is not of the form OS[/ARCHITECTURE[/VARIANT]]'),
         ("timeout", "-1", '--timeout: "-1" is below 0'),
-        ("cidfile", "", "--cidfile: the value is empty"),
+        ("cidfile", "a\0b", "--cidfile: the value contains a NUL byte"),
         ("log_driver", "syslog", "--log-driver: syslog: not built yet (use k8s-file, json-file or none)"),
         ("log_driver", "paper", '--log-driver: "paper" is not one of k8s-file, json-file, none'),
         ("log_opt", "max-size", '--log-opt: "max-size" is not of the form NAME=VALUE'),
@@ -95,3 +95,7 @@ def test_the_command_line_comes_before_the_image_and_that_before_the_defaults() 
 def test_a_health_command_may_be_an_argv() -> None:
     assert parse({"health_cmd": '["curl", "x"]'}).health_cmd == ["CMD", "curl", "x"]
     assert parse({"health_cmd": ["CMD-SHELL", "curl x"]}).health_cmd == ["CMD-SHELL", "curl x"]
+
+
+def test_an_empty_text_is_no_name_and_no_file_as_dockers_defaults_are() -> None:
+    assert parse({"name": "", "cidfile": "", "pid": "", "stop_signal": "", "log_driver": ""}).to_json() == {}
