@@ -170,8 +170,9 @@ _CHECKS = (options_resources.check, options_mounts.check, options_namespaces.che
 
 
 # Docker's default of these is the empty text, and scripts write --name "$NAME".
-EMPTY_IS_NONE = frozenset(("cgroupns", "cidfile", "ipc", "log-driver", "name", "pid", "pidfile", "platform", "stop-signal",
-                           "uts"))  # fmt: skip
+EMPTY_IS_NONE = frozenset(
+    ("cgroupns", "cidfile", "ipc", "log-driver", "name", "pid", "pidfile", "platform", "stop-signal", "uts")
+)
 
 
 def option(word: str) -> Option:
