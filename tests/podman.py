@@ -29,7 +29,9 @@ class Podman:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Any command of podman's, to its end."""
         argv = [*self.storage, *words]
-        return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        return subprocess.run(
+            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, cwd=self.directory
+        )  # conmon leaves a file `oom` where it is when memory runs out
 
     def run(self, *flags: str, script: str) -> str:
         argv = [*self.storage, "run", "--rm", *LIMITS, *flags, "--rootfs", str(self.tree), "sh", "-c", script]

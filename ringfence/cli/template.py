@@ -8,7 +8,7 @@ in a struct, but in those maps whose keys people choose (`OPEN_MAPS`) it is no v
 
 from __future__ import annotations
 
-from ringfence.cli.template_functions import FUNCTIONS, kind, printed, quoted, shown, truth
+from ringfence.cli.template_functions import FUNCTIONS, NIL_LIST, NIL_MAP, kind, printed, quoted, shown, truth
 from ringfence.cli.template_parser import Parser, TemplateError
 
 TYPE_CHECKING = False
@@ -23,6 +23,15 @@ OPEN_MAPS = frozenset(
     ("Labels", "Annotations", "Options", "Config", "Sysctls", "Tmpfs", "Networks", "Ports", "ExposedPorts", "Volumes",
      "Attributes", "DriverOpts", "StorageOpt")
 )  # fmt: skip
+
+# Docker's documents are structs: what their JSON has as null is an empty list or map in a template, and what it leaves
+# out is a pointer to nothing there, which can be asked for.
+LISTS = frozenset(
+    ("Binds", "CapAdd", "CapDrop", "Cmd", "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "OnBuild",
+     "RepoDigests", "RepoTags", "SecurityOpt", "Shell", "VolumesFrom")
+)  # fmt: skip
+MAPS = frozenset(("ExposedPorts", "Labels", "Options", "Volumes"))
+POINTERS = frozenset(("Health", "Healthcheck", "SizeRootFs", "SizeRw", "StopTimeout"))
 
 
 class Template:
@@ -189,8 +198,12 @@ class _Execution:
             raise self._error(operand, f"nil data; no entry for key {quoted(field)}")
         if not isinstance(value, dict):
             raise self._error(operand, f"can't evaluate field {field} in type {kind(value)}")
-        if field in value or within in OPEN_MAPS:
+        if value.get(field) is not None or (within in OPEN_MAPS and field not in MAPS | LISTS):
             return value.get(field)
+        if field in LISTS | MAPS:
+            return NIL_LIST if field in LISTS else NIL_MAP
+        if field in value or field in POINTERS:
+            return None
         # Go's names of struct fields and those in JSON differ in the case of acronyms; docker takes .ID and .Id alike
         for key in value:
             if key.upper() == field.upper():

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 LONGEST = 10_000  # characters that a width in printf or pad may ask for
 
+NIL_LIST: list[Any] = []
+NIL_MAP: dict[str, Any] = {}
+"""Go's nil slice and nil map: empty, but null in JSON."""
+
 
 def printed(value: Any) -> str:
     """Go's `%v`: `map[a:1 b:[x y]]`, `true`, `<nil>`."""
@@ -52,6 +56,8 @@ def kind(value: Any) -> str:
 def _json(value: Any) -> str:
     from ringfence import json
 
+    if value is NIL_LIST or value is NIL_MAP:
+        return "null"
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if not callable(item)}
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

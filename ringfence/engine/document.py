@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.engine.options import Options
+    from ringfence.engine.options_mounts import MountRequest
     from ringfence.engine.records import ContainerRecord
     from ringfence.network.values import Attachment, Network
 
@@ -108,8 +109,15 @@ def endpoint_id(attachment: Attachment) -> str:
     return blake2b(f"{attachment.container}{attachment.network}".encode(), digest_size=32).hexdigest()
 
 
+def _bind(request: MountRequest) -> str:
+    """As `-v` would have it."""
+    mode = ":ro" if "ro" in request["options"] else ""
+    return f"{request['source']}:{request['target']}{mode}"
+
+
 def _life(record: ContainerRecord, options: Options) -> dict[str, Any]:
-    binds = [request for request in record.mounts if request["type"] in ("bind", "volume") and request["source"]]
+    binds = [request for request in record.mounts if request["type"] in ("bind", "volume")
+             and request["source"] and not request.get("anonymous")]  # fmt: skip
     return {
         "AutoRemove": record.auto_remove,
         "RestartPolicy": {
@@ -123,7 +131,7 @@ def _life(record: ContainerRecord, options: Options) -> dict[str, Any]:
         },
         "Runtime": options.runtime,
         "Annotations": dict(options.annotation),
-        "Binds": [f"{request['source']}:{request['target']}" for request in binds] or None,
+        "Binds": [_bind(request) for request in binds] or None,
         "VolumesFrom": [source["container"] for source in options.volumes_from] or None,
         "Tmpfs": {request["target"]: ",".join(request["options"]) for request in options.tmpfs},
         "PortBindings": _bindings(options),

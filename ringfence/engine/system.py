@@ -35,7 +35,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "Driver": engine.snapshots.driver,
         "LoggingDriver": "k8s-file",
         "CgroupDriver": "cgroupfs",
-        "CgroupVersion": cgroups.layout().kind.removeprefix("v"),
+        "CgroupVersion": "2" if cgroups.layout().kind == "v2" else "1",  # docker knows no hybrid: its limits are v1's
         "DefaultRuntime": engine.runtime.name,
         "Runtimes": runtimes.available(engine),
         "KernelVersion": machine.release,
@@ -46,6 +46,7 @@ def info(engine: Engine) -> dict[str, Any]:
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "Name": machine.nodename,
         "RootDir": engine.root,
+        "DockerRootDir": engine.root,
         "StateDir": engine.state,
         "Rootless": not namespaces.privileged(),
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
@@ -57,13 +58,14 @@ def version(engine: Engine) -> dict[str, Any]:
     import sqlite3
 
     from ringfence import __version__
+    from ringfence.oci.platform import Platform
 
     machine = os.uname()
     return {
         "Version": __version__,
         "ApiVersion": API_VERSION,
         "Os": "linux",
-        "Arch": machine.machine,
+        "Arch": Platform.host().architecture,  # Go's word, as docker's
         "KernelVersion": machine.release,
         "PythonVersion": ".".join(map(str, sys.version_info[:3])),
         "Components": [

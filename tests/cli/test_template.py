@@ -29,7 +29,7 @@ CONTAINER: dict[str, Any] = {
         ("{{ .State.Running }} {{.Size}} {{.Load}}", "true 1234 0.5"),
         ("{{.ID}}", "abc"),
         ("{{.Config.Env}} {{.Config.Labels}}", "[A=1 B=2] map[com.example:x tier:front]"),
-        ("{{.Config.Cmd}}", "<no value>"),
+        ("{{.Config.Cmd}} {{len .Config.Cmd}} {{json .Config.Cmd}}", "[] 0 null"),
         ("{{.Config.Labels.tier}} {{.Config.Labels.none}}", "front <no value>"),
         ('{{index .Config.Labels "com.example"}}|{{index .Config.Labels "none"}}', "x|"),
         ('{{(index (index .Ports "80/tcp") 0).HostPort}}', "8080"),
