@@ -15,6 +15,7 @@ from ringfence.errors import Conflict, Denied, Failed, InvalidInput
 from ringfence.images.docker_archive import MANIFEST
 from ringfence.images.layout import INDEX, MARK, VERSION
 from ringfence.images.tree import layout_path
+from ringfence.oci.digest import Digest, VerifyingReader
 from ringfence.oci.image_spec import IMAGE_NAME, OCI_INDEX, REF_NAME, Descriptor, encode
 from ringfence.oci.platform import Platform
 from ringfence.oci.reference import Reference
@@ -43,7 +44,8 @@ class Saved:
 def save(store: ImageStore, names: Sequence[str], output: BinaryIO | str, format: str = "docker-archive") -> None:
     """Write the images to an open file or a path ("oci-dir": the path of a directory that is empty or not there).
 
-    NotFound if there is no such image, before anything is written; a file that was not completed is removed.
+    NotFound if there is no such image, before anything is written; Corrupt if a blob of it is damaged. A file that was
+    not completed is removed.
     """
     if format not in FORMATS:
         raise InvalidInput(f'unknown format "{format}"', hint=f"there are: {', '.join(FORMATS)}")
@@ -139,7 +141,9 @@ def _write_archive(store: ImageStore, images: Sequence[Saved], file: BinaryIO, *
             entry = TarInfo(layout_path(digest))
             entry.size = store.content.size(digest)
             with store.content.open(digest) as blob:
-                tar.addfile(entry, blob)
+                verified = VerifyingReader(blob, Digest(digest))
+                tar.addfile(entry, verified)
+                verified.read()  # its end: the archive of a damaged image would be found out too late
 
 
 def _write_directory(store: ImageStore, images: Sequence[Saved], path: str) -> None:
@@ -152,7 +156,8 @@ def _write_directory(store: ImageStore, images: Sequence[Saved], path: str) -> N
         try:
             for digest in _blobs(images):
                 with store.content.open(digest) as blob:
-                    _write_file(os.path.join(path, layout_path(digest)), chunks(blob))
+                    verified = chunks(VerifyingReader(blob, Digest(digest)))
+                    _write_file(os.path.join(path, layout_path(digest)), verified)
             for name, content in _documents(images, docker=False):
                 _write_file(os.path.join(path, name), [content])
         except BaseException:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
+from ringfence.errors import Corrupt
 from ringfence.images.check import Check
 from ringfence.images.commit import commit
 from ringfence.images.image import Image
+from ringfence.images.save import FORMATS, save
 from ringfence.images.store import ImageStore
 from ringfence.images.unpack import unpack
 from ringfence.snapshots import Snapshotter
@@ -80,3 +84,13 @@ def test_missing_blobs_and_manifests_that_are_no_json_are_told(
     assert sorted(told(check)) == [("blob", other.digest), ("image", "base:1"), ("image", "other:1")]
     check.repair((), lambda chain_id: [])
     assert store.list() == [] and list(store.content.digests()) == []
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_damaged_image_is_not_saved(format: str, store: ImageStore, image: Image, tmp_path: Path) -> None:
+    damage(store, image.layers[0].digest)
+
+    with pytest.raises(Corrupt, match=image.layers[0].digest):
+        save(store, [image.names[0]], str(tmp_path / "saved"), format)
+
+    assert not (tmp_path / "saved").exists()
