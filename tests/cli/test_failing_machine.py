@@ -13,6 +13,7 @@ import pytest
 from tests import needs
 from tests.cli.driver import Command, Done
 
+NO_NETWORK = ("--network", "none")
 # What looks and what changes, and their exit codes when the engine cannot work.
 VERBS = {
     ("ps", "-a"): 1, ("images",): 1, ("create", "host", "true"): 1, ("run", "--rm", "host", "true"): 125,
@@ -35,7 +36,7 @@ def small(command: Command, tmp_path: Path) -> Iterator[Command]:
     root, state = tmp_path / "root", tmp_path / "state"
     subprocess.run(["cp", "-a", command.environment["RINGFENCE_ROOT"], root], check=True)
     own = Command(str(root), str(state))
-    own.ok("create", "--name", "box", "host", "true")
+    own.ok("create", "--name", "box", *NO_NETWORK, "host", "true")
     yield own
     subprocess.run(["mount", "-o", "remount,rw", tmp_path], check=True)
     for file in tmp_path.glob("fill*"):
@@ -113,9 +114,9 @@ def device(tmp_path: Path) -> Path:
 
 
 def test_no_verb_replaces_a_device_by_a_file(device: Path, command: Command) -> None:
-    command.ok("create", "--name", "box", "host", "true")
+    command.ok("create", "--name", "box", *NO_NETWORK, "host", "true")
     for words in (
-        ["run", "--rm", "--pidfile", str(device), "host", "true"],
+        ["run", "--rm", "--pidfile", str(device), *NO_NETWORK, "host", "true"],
         ["save", "-o", str(device), "host"],
         ["export", "-o", str(device), "box"],
         ["commit", "--iidfile", str(device), "box"],
@@ -137,14 +138,16 @@ def test_a_file_without_end_is_not_read_to_its_end(flag: str, command: Command) 
 
 
 def test_a_pid_file_that_cannot_be_written_is_told_before_anything_is_started(command: Command, tmp_path: Path) -> None:
-    refused(command.run("run", "--pidfile", "/none/x", "host", "true"), 125, "--pidfile: cannot write /none/x")
+    words = ["run", *NO_NETWORK, "--pidfile", "/none/x", "host", "true"]
+    refused(command.run(*words), 125, "--pidfile: cannot write /none/x")
 
     assert command.ok("ps", "-a", "--format", "{{.State}}") == "created"
 
 
 def test_an_output_that_is_full_is_told(command: Command) -> None:
-    command.ok("create", "--name", "box", "host", "true")
-    for words, status in ((["ps", "-a"], 1), (["inspect", "box"], 1), (["run", "--rm", "host", "echo", "x"], 125)):
+    command.ok("create", "--name", "box", *NO_NETWORK, "host", "true")
+    run = ["run", "--rm", *NO_NETWORK, "host", "echo", "x"]
+    for words, status in ((["ps", "-a"], 1), (["inspect", "box"], 1), (run, 125)):
         done = subprocess.run(
             ["sh", "-c", '"$@" >/dev/full', "sh", *command_line(*words)], env=command.environment, capture_output=True
         )
@@ -163,7 +166,7 @@ def test_what_is_printed_is_utf_8_in_any_locale_and_bytes_that_are_none_come_bac
     for locale in ("C", "C.UTF-8", "POSIX"):
         command.environment["LC_ALL"] = locale
         name = os.fsdecode(b"caf\xc3\xa9-\xff")
-        command.ok("create", "--name", "box", "host", "true")
+        command.ok("create", "--name", "box", *NO_NETWORK, "host", "true")
         command.ok("cp", "/etc/hostname", f"box:/{name}")
         done = subprocess.run(command_line("diff", "box"), env=command.environment, capture_output=True, check=True)
         assert b"A /caf\xc3\xa9-\xff\n" in done.stdout
@@ -184,6 +187,6 @@ def test_what_cannot_be_printed_is_told_by_its_codes(
     words: list[str], status: int, text: str, command: Command
 ) -> None:
     if words[-1] == "box":
-        command.ok("create", "--name", "box", "host", "true")
+        command.ok("create", "--name", "box", *NO_NETWORK, "host", "true")
 
     refused(command.run(*words), status, text)
