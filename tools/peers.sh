@@ -36,6 +36,8 @@ iperf3 iperf3
 curl curl
 dig bind9-dnsutils
 dnsmasq dnsmasq-base
+pasta passt
+slirp4netns slirp4netns
 TABLE
 # The package busybox has the same program, but not one that runs in an image of its own.
 ldd "$(command -v busybox)" >/dev/null 2>&1 && missing="$missing busybox-static"

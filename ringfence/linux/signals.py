@@ -19,11 +19,11 @@ _NAMES = {
     for name, number in vars(signal).items()
     if name.startswith("SIG") and "_" not in name and name.removeprefix("SIG") not in _ALIASES
 }
-SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2, SIGTERM, SIGWINCH = (
+SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2, SIGPIPE, SIGTERM, SIGWINCH = (
     int(number)
     for number in (
-        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM,
-        signal.SIGWINCH,
+        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE,
+        signal.SIGTERM, signal.SIGWINCH,
     )
 )  # fmt: skip
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ringfence.network.dns.loop import Loop, Timer
 
-PORT = 53
 ROUNDS = 2  # how often each server is asked
 PATIENCE = 2.0  # seconds for one server's answer; a resolver of libc waits 5 for ours
 MOST, MOST_EACH = 400, 100  # questions under way: of all, and of one asker
@@ -113,10 +112,10 @@ class Exchange:
         self._id = os.urandom(2)
         self._received = b""
         if self._stream:
-            self._socket.connect_ex((server, PORT))  # what comes of it is told when it can be written to
+            self._socket.connect_ex((server, message.PORT))  # what comes of it is told when it can be written to
             self._loop.watch(self._socket.fileno(), self._connected, WRITE)
         else:
-            self._socket.connect((server, PORT))
+            self._socket.connect((server, message.PORT))
             self._socket.send(self._id + self._query[2:])
             self._loop.watch(self._socket.fileno(), self._datagram)
 

@@ -15,7 +15,6 @@ from ringfence.linux.sockets import (
     allow_foreign,
 )
 from ringfence.network.dns import message
-from ringfence.network.dns.forwarding import PORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Listener:
             self._tcp.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
             for socket in (self._udp, self._tcp):
                 allow_foreign(socket)  # an address of a bridge that is about to come, or that is not settled yet
-                socket.bind((address, PORT))
+                socket.bind((address, message.PORT))
             self._tcp.listen(_BACKLOG)
         except OSError:
             self._udp.close()

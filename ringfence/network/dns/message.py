@@ -21,6 +21,7 @@ NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 
 QR, AA, TC, RD, RA, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0010  # bits of the flags
 PLAIN = 512  # bytes of a message by UDP whose sender has no EDNS (RFC 1035 4.2.1)
 MOST = 65535
+PORT = 53
 HEADER_SIZE = 12  # bytes
 
 _HEADER = Struct("!6H")

@@ -6,7 +6,6 @@ import time
 
 from ringfence.linux.sockets import AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, Socket
 from ringfence.network.dns import directory, message
-from ringfence.network.dns.forwarding import PORT
 from ringfence.network.dns.message import Message
 
 TYPE_CHECKING = False
@@ -36,7 +35,7 @@ def _answers(place: str, argv: Sequence[str], address: str, deadline: float) -> 
                 return False
             socket.settimeout(left)
             try:
-                socket.connect((address, PORT))
+                socket.connect((address, message.PORT))
                 socket.send(_STATUS)
                 return bool(socket.recv(message.PLAIN))
             except TimeoutError:
