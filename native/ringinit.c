@@ -1421,17 +1421,23 @@ static void op_capabilities(void) {
 static struct { int64_t flags; struct sock_fprog_ program; int operation; } filter = { .operation = -1 };
 
 /* With a listener, whoever waits for our report takes its descriptor out of this process (pidfd_getfd(2)), told its
- * number beforehand: once the filter is loaded, to send it might be among the calls that wait for an answer. */
+ * number beforehand: once the filter is loaded, to send it might be among the calls that wait for an answer. So might be
+ * any call that waits until it has been taken, which execve would close: we look at a byte that the taker writes. */
+static volatile char listener_taken;
+
 static void load_filter(void) {
     if (filter.operation < 0) return;
     current = filter.operation, filter.operation = -1;
     if (filter.flags & 8 /* NEW_LISTENER */) {
-        char message[16];
-        int free_fd = fcntl(0, F_DUPFD_CLOEXEC, 0), n = snprintf(message, sizeof message, "L%d", free_fd);
+        char message[40];
+        int free_fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+        int n = snprintf(message, sizeof message, "L%d %llu", free_fd, (unsigned long long)(uintptr_t)&listener_taken);
         close(free_fd);
         if (send(report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) _exit(1);
     }
     if (syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, filter.flags, &filter.program) < 0) fail("load the seccomp filter");
+    if (!(filter.flags & 8)) return;
+    for (uint64_t turn = 0; !listener_taken; turn++) if (turn >> 34) _exit(1); /* some ten seconds: it is not to come */
 }
 
 /* From here on only the way to report stays open beside what the program keeps: its name may be /proc/self/fd/N/../..,

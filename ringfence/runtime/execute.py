@@ -195,9 +195,9 @@ def _report(
         elif kind == b"N":
             connector.answer(control, int(message[1:]))
         elif kind == b"L" and listener is not None:
-            pid, number = message[1:].split()
+            pid, number, address = message[1:].split()
             try:
-                listener.hand_over(int(pid), int(number))
+                listener.hand_over(int(pid), int(number), int(address))
             except Failed as error:
                 raise _NobodyAnswers(error) from None
         elif kind == b"P":

@@ -40,11 +40,15 @@ class Listener:
         """It is for one process only."""
         self._socket.close()
 
-    def hand_over(self, pid: int, number: int) -> None:
-        """Send the descriptor that the process will have under that number; Failed if either cannot be done."""
+    def hand_over(self, pid: int, number: int, address: int) -> None:
+        """Send the descriptor that the process will have under that number; Failed if either cannot be done.
+
+        The process goes on once the byte at `address` of its memory says that the descriptor has been taken.
+        """
         try:
             descriptor = _taken(pid, number)
             try:
+                _release(pid, address)
                 sockets.send_descriptors(self._socket, self._document(pid), [descriptor])
             finally:
                 os.close(descriptor)
@@ -66,6 +70,14 @@ class Listener:
 def listener(seccomp: dict[str, Any] | None, state: dict[str, Any]) -> Listener | None:
     """The connection that a profile needs, None without SCMP_ACT_NOTIFY. `state` without a pid gets the process's."""
     return Listener(seccomp, state) if seccomp and notifies(seccomp) else None
+
+
+def _release(pid: int, address: int) -> None:
+    memory = os.open(f"/proc/{pid}/mem", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(memory, b"\1", address)
+    finally:
+        os.close(memory)
 
 
 def _taken(pid: int, number: int) -> int:

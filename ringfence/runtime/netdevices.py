@@ -43,15 +43,15 @@ class Mover:
 
     def move(self, pid: int) -> tuple[int, str]:
         """All of them; errno and words for the executor, errno 0 if it is done."""
-        at = ""
+        at = inside = ""
         try:
             self._namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             with RouteConnection() as here:
                 for device in self._devices:
-                    at = device.name
+                    at, inside = device.name, device.inside
                     device.move(here, self._namespace)
         except OSError as error:
-            return error.errno or errno.EIO, f"linux.netDevices.{at}: move into the container"
+            return error.errno or errno.EIO, f"linux.netDevices.{at}: move into the container as {inside}"
         return 0, ""
 
     def take_back(self) -> None:

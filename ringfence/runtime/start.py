@@ -57,7 +57,8 @@ def _hear(knock: sockets.Socket, record: State, agent: Listener | None) -> None:
             return
         executing = executing or answer[:1] == b"X"
         if answer[:1] == b"L" and agent is not None:
-            agent.hand_over(record.pid, int(answer[1:].rstrip(b"\0")))
+            number, address = answer[1:].rstrip(b"\0").split()
+            agent.hand_over(record.pid, int(number), int(address))
         if answer[:1] == b"E":
             report = json.loads(answer[1:].decode("utf-8", "replace"))
             code = int(report["errno"])
