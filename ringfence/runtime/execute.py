@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MESSAGE = 32769  # one type byte and 32 KiB: the longest message of the attach protocol
 
 
+_LONGEST_WORDS = 160
+
+
 class HelperDied(Failed):
     """The helper was killed before its report, and so could not undo what it had made."""
 
@@ -226,6 +229,18 @@ def refusal(program: str, said: str) -> Failed:
     return Failed(text)
 
 
+def _in_words(plan: Plan, number: int, message: str) -> str:
+    """What failed, and on what: the helper's words where they name the operation's object, else those of the plan."""
+    texts = [one for one in plan.operations[number].arguments if isinstance(one, str) and len(one) > 1]
+    paths = [text for text in texts if text.startswith("/")]
+    if any(text in message for text in paths or texts):
+        return message
+    told = plan.describe(number)
+    if len(told) > _LONGEST_WORDS:
+        told = f"{told[:_LONGEST_WORDS]}..."
+    return told if message.split(" ", 1)[0] == told.split(" ", 1)[0] else f"{told}: {message}"
+
+
 def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
     """The helper's `{"operation", "errno", "message"}` as the error of that operation."""
     number, code, message = int(str(report["operation"])), int(str(report["errno"])), str(report["message"])
@@ -241,6 +256,7 @@ def error_of(plan: Plan, report: dict[str, object]) -> Failed | InvalidInput:
         return CannotExecute(f"cannot execute {text}", errno=code)
     if operation.name == "CWD" and code in (errno.ENOTDIR, errno.EACCES, errno.ENOENT):
         return CannotExecute(text, errno=errno.EACCES)
-    error = Failed(text, errno=code)
+    words = _in_words(plan, number, message.strip())
+    error = Failed(f"{words}: {reason}" if reason else words, errno=code)
     error.add_note(f"operation {number} of {len(plan.operations)}: {plan.describe(number)} ({operation.reason})")
     return error

@@ -31,7 +31,7 @@ class Failing:
 
     def __call__(self, operation: int, *words: str) -> tuple[int, str]:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps([operation, "--debug", "--root", str(self.root), *words]) + "\n")
+        self.process.stdin.write(json.dumps([operation, "--root", str(self.root), *words]) + "\n")
         status, said, descriptors = json.loads(self.process.stdout.readline())
         assert descriptors == [], (operation, words)
         return status, said
@@ -46,10 +46,9 @@ def failing(short_directory: Path) -> Iterator[Failing]:
 
 
 def is_named(plan: Plan, operation: int, said: str) -> bool:
-    """By its number and what it does; of the program itself the line says that it cannot be executed."""
-    line = said.splitlines()[0]
-    named = f"operation {operation} of {len(plan.operations)}: {plan.describe(operation)}" in said
-    return line.startswith("ringrun: ") and (named or line.startswith("ringrun: cannot execute "))
+    """In one line, by what it does and on what; of the program itself the line says that it cannot be executed."""
+    named = said.startswith(f"ringrun: {plan.describe(operation)[:160]}")
+    return said.count("\n") == 1 and (named or said.startswith("ringrun: cannot execute "))
 
 
 def operations(plan: Plan, *, every: bool) -> Iterator[int]:
