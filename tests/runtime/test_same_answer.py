@@ -43,6 +43,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/cpu/cpu.shares",
         {"resources": {"memory": {"limit": 67108864}, "pids": {"limit": 64}, "cpu": {"shares": 512}}},
     ),
+    "hierarchies of v1": ("ls -A /sys/fs/cgroup | sort", {}),
     # not cpu.weight: each version of the peers has its own function from shares to weights
     "limits of v2": (
         "cd /sys/fs/cgroup; cat memory.max memory.low memory.swap.max pids.max cpu.max",

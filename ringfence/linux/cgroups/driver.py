@@ -175,14 +175,17 @@ class CgroupDriver:
     def mounts(self, cgroup: str | None = None) -> list[MountTuple]:
         """(type, source, destination, options) of what a container sees at /sys/fs/cgroup.
 
-        Without an argument for a container with a cgroup namespace of its own, else as binds of that cgroup.
-        Controllers mounted together get links by their single names: type "symlink", source is the link's text.
+        Without an argument for a container with a cgroup namespace of its own, else as binds of that cgroup. Beside
+        hierarchies of v1 the one of v2 is not shown, as under runc and crun: a program that finds it takes the machine for
+        a hybrid one that it may use. Controllers mounted together get links by their single names: type "symlink", source is the link's text.
         """
         top = "/sys/fs/cgroup"
         if self.kind == "v2":
             return [self._mount(hierarchy, top, cgroup) for hierarchy in self._layout.hierarchies]
         mounts: list[MountTuple] = [("tmpfs", "tmpfs", top, ["nosuid", "nodev", "noexec", "mode=755"])]
         for hierarchy in self._layout.hierarchies:
+            if hierarchy.version == 2:
+                continue
             name = os.path.basename(hierarchy.mountpoint)
             mounts.append(self._mount(hierarchy, f"{top}/{name}", cgroup))
             if len(hierarchy.controllers) > 1:
