@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import threading
@@ -51,12 +52,16 @@ class Agent:
             threading.Thread(target=self._answer, args=(array.array("i", ancillary[0][2])[0],), daemon=True).start()
 
     def _answer(self, listener: int) -> None:
+        poll = select.poll()  # kernels before 6.11 wait in RECEIVE for ever when nobody is left
+        poll.register(listener, select.POLLIN)
         while True:
             question = bytearray(80)
             try:
+                if poll.poll(20000)[0][1] & select.POLLHUP:
+                    raise OSError(errno.ENOENT, "nobody is left")
                 fcntl.ioctl(listener, RECEIVE, question)
                 fcntl.ioctl(listener, SEND, question[:8] + struct.pack("<qiI", 0, -errno.ENOTNAM, 0))
-            except OSError:  # nobody is left to ask
+            except (OSError, IndexError):  # nobody is left to ask
                 os.close(listener)
                 return
 

@@ -176,8 +176,8 @@ class CgroupDriver:
         """(type, source, destination, options) of what a container sees at /sys/fs/cgroup.
 
         Without an argument for a container with a cgroup namespace of its own, else as binds of that cgroup. Beside
-        hierarchies of v1 the one of v2 is not shown, as under runc and crun: a program that finds it takes the machine for
-        a hybrid one that it may use. Controllers mounted together get links by their single names: type "symlink", source is the link's text.
+        hierarchies of v1 the one of v2 is not shown, as under runc and crun.
+        Controllers mounted together get links by their single names: type "symlink", source is the link's text.
         """
         top = "/sys/fs/cgroup"
         if self.kind == "v2":
