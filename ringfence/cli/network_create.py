@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FLAGS = (
     Flag("disable-dns", "Containers do not find each other by their names"),
-    Flag("driver", "Driver of the network: bridge, macvlan, ipvlan, ptp", "d", "value", default="bridge"),
+    Flag("driver", "Driver of the network: bridge, macvlan, ipvlan, ptp, cni", "d", "value", default="bridge"),
     Flag("gateway", "Address of the gateway, one for a subnet", kind="list"),
     Flag("interface-name", "Name of the bridge, or parent of a macvlan or ipvlan", kind="value", metavar="name"),
     Flag("internal", "No way out of the network, and none into it"),

@@ -11,6 +11,7 @@ from ringfence.engine.networks import NetworkRecord
 from ringfence.engine.options_network import DEFAULT, MODES, interface, is_name, requests
 from ringfence.engine.options_process import labels as read_labels
 from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
+from ringfence.network import drivers
 from ringfence.network.values import Network
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
 
 FILTERS = ("id", "name", "label", "driver", "dangling", "type")
-DRIVERS = ("bridge", "macvlan", "ipvlan", "ptp")
+DRIVERS = (*drivers.NAMES, drivers.CNI)
 DEFAULT_INTERFACE = "ringfence0"
 _LINKED = ("macvlan", "ipvlan")
 _MTU = ("mtu", "com.docker.network.driver.mtu")
@@ -38,7 +39,8 @@ _KNOWN = {
     "bridge": ("icc", "masquerade", "isolate"),
     "macvlan": ("mode", "parent"),
     "ipvlan": ("mode", "flag", "parent"),
-    "ptp": ("masquerade",),
+    "ptp": ("masquerade", "isolate"),
+    "cni": ("config",),
 }
 
 
@@ -59,14 +61,31 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
         raise InvalidInput(f"network create: a {driver} network needs -o parent=INTERFACE of this machine")
     if driver == "bridge":
         link = interface("--opt", link) if link else f"rf-{id[:12]}"
+    if driver == drivers.CNI:
+        if subnet or gateway or ip_range or ipv6 or internal or route:
+            raise InvalidInput("network create: the configuration of a CNI network says what it is like",
+                               hint="-o config=FILE, and none of --subnet, --gateway, ...")  # fmt: skip
+        return _add(engine, _of_file(name, options.get("config") or name), label)
     given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6)
     network = Network(name, id, driver, link, subnets=given, internal=internal, mtu=mtu, options=options,
                       routes=_routes(route), names=driver in ("bridge", "ptp") and not disable_dns)  # fmt: skip
     _check_interface(engine, network)
-    engine.networks.add(NetworkRecord(network, time.time_ns(), labels=read_labels("--label", label),
-                                      automatic=not subnet))  # fmt: skip
-    events.emit(engine, "network", "create", name, {"type": driver})
-    return inspect(engine, name)
+    return _add(engine, network, label)
+
+
+def _add(engine: Engine, network: Network, label: Sequence[str]) -> dict[str, Any]:
+    engine.networks.add(NetworkRecord(network, time.time_ns(), labels=read_labels("--label", label)))
+    events.emit(engine, "network", "create", network.name, {"type": network.driver})
+    return inspect(engine, network.name)
+
+
+def _of_file(name: str, given: str) -> Network:
+    """The network of a CNI configuration: of a file, or of a name in /etc/cni/net.d. NotFound, InvalidInput."""
+    from ringfence.network.cni import configuration
+
+    path = os.path.abspath(given) if "/" in given else configuration.path_of(given)
+    found = configuration.load(path)
+    return Network(name, os.urandom(32).hex(), drivers.CNI, path, options={"name": found.name}, names=False)
 
 
 def ls(engine: Engine, *, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -130,7 +149,7 @@ def find(engine: Engine, name: str) -> NetworkRecord:
         return engine.networks.find(name)
     except NotFound:
         if name != DEFAULT:
-            raise
+            return _of_administrator(engine, name)
     id = os.urandom(32).hex()
     link = DEFAULT_INTERFACE if engine.root == places.DATA else f"rf-{id[:12]}"
     network = Network(DEFAULT, id, "bridge", link, subnets=subnets.for_default(engine, link), names=False)
@@ -139,6 +158,20 @@ def find(engine: Engine, name: str) -> NetworkRecord:
         engine.networks.add(record)
     except Conflict:
         return engine.networks.find(name)  # another process has just made it
+    return record
+
+
+def _of_administrator(engine: Engine, name: str) -> NetworkRecord:
+    """A network of /etc/cni/net.d, taken up when it is first asked for. NotFound if there is none, either."""
+    try:
+        network = _of_file(name, name)
+    except NotFound:
+        raise NotFound(f"no such network: {name}", hint=f"ringfence network create {name}") from None
+    record = NetworkRecord(network, time.time_ns())
+    try:
+        engine.networks.add(record)
+    except Conflict:
+        return engine.networks.find(name)  # another process has just done so
     return record
 
 

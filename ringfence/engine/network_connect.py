@@ -95,7 +95,7 @@ def _plug_in(engine: Engine, record: ContainerRecord, options: Options, asked: M
         engine.networks.plug(endpoint)
     try:
         with namespaces.open(pid, "network") as namespace, plug.Lock(engine):
-            plug.join(engine, kept, attachment, namespace)
+            plug.join(engine, kept, endpoint, namespace)
             engine.networks.plug(endpoint)
     except BaseException:
         with plug.Lock(engine):

@@ -13,7 +13,7 @@ import fcntl
 import os
 
 from ringfence.content.database import transaction
-from ringfence.engine import places, ports, subnets
+from ringfence.engine import places, ports, spec_files, subnets
 from ringfence.engine.networks import Endpoint
 from ringfence.engine.options_network import requests
 from ringfence.engine.spec_files import Place
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ringfence.engine.records import ContainerRecord
     from ringfence.network.firewall import Firewall
     from ringfence.network.ports import Reserved
-    from ringfence.network.values import Network
+    from ringfence.network.values import Driver, Network, Port
 
 
 
@@ -67,18 +67,26 @@ class Plug:
         with namespaces.open(pid, "network") as namespace, Lock(engine):
             for endpoint in self.endpoints:
                 endpoint.pid, endpoint.began = pid, began
-                join(engine, self.networks[endpoint.attachment.network], endpoint.attachment, namespace)
+                join(engine, self.networks[endpoint.attachment.network], endpoint, namespace, self._left_to_plugins())
             with transaction(engine.database):
                 for endpoint in self.endpoints:
                     engine.networks.plug(endpoint)
-            if self.reserved:
+            if self.reserved and not self._left_to_plugins():
                 ports = [one.port for one in self.reserved]
                 firewall(engine).publish(id, ports, reachable(self.endpoints, self.networks))
         if any(network.names for network in self.networks.values()):
             dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
-        if self.reserved:
+        if self.reserved and not self._left_to_plugins():
             self._forward(pid)
+        if any(network.driver == drivers.CNI for network in self.networks.values()):
+            spec_files.rewrite(id, self._options, places.bundle(engine, id), self.place())  # plugins gave addresses
         bandwidth.connect(engine, self._record, pid)
+
+    def _left_to_plugins(self) -> list[Port]:
+        """The ports that plugins of CNI publish: those of a container that is in no network which we route."""
+        if any(network.driver in drivers.ROUTED for network in self.networks.values()):
+            return []
+        return [one.port for one in self.reserved]
 
     def _forward(self, pid: int) -> None:
         from ringfence.linux import pidfd
@@ -151,6 +159,7 @@ def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | No
                 plug.networks[network.id] = network
         if any(network.names for network in plug.networks.values()):
             dns.prepare(engine)
+        ports.admit(record, options, list(plug.networks.values()))
         plug.reserved = ports.reserve(engine, record, options)
     except BaseException:
         plug.close()
@@ -203,18 +212,30 @@ def _alive(endpoint: Endpoint) -> bool:
     return bool(endpoint.pid) and processes.alive(endpoint.pid, endpoint.began)
 
 
-def join(engine: Engine, network: Network, attachment: Attachment, namespace: int) -> None:
-    """Make a container's link to a network, and what the network needs on this machine. The lock is held."""
-    driver = drivers.find(network.driver)
+def join(engine: Engine, network: Network, endpoint: Endpoint, namespace: int, ports: Sequence[Port] = ()) -> None:
+    """Make a container's link to a network, and what the network needs on this machine. The lock is held.
+
+    `ports` are for the plugins of a CNI network to publish.
+    """
+    attachment = endpoint.attachment
+    driver = _driver(engine, network, endpoint.pid, ports)
     driver.open(network)
     if network.driver in drivers.ROUTED and firewall(engine).open_network(network):
         _rebuild(engine)
     driver.connect(network, attachment, namespace)
 
 
+def _driver(engine: Engine, network: Network, process: int = 0, ports: Sequence[Port] = ()) -> Driver:
+    if network.driver != drivers.CNI:
+        return drivers.find(network.driver)
+    from ringfence.network.cni.driver import CniDriver
+
+    return CniDriver(f"{engine.state}/cni", process, ports)
+
+
 def leave(engine: Engine, network: Network, attachment: Attachment, namespace: int | None) -> None:
     """Undo `join`; for the last container also what the network needs on this machine. The lock is held."""
-    driver = drivers.find(network.driver)
+    driver = _driver(engine, network)
     driver.disconnect(network, attachment, namespace)
     others = [one for one in engine.networks.endpoints(network=network.id)
               if one.attachment.container != attachment.container]  # fmt: skip

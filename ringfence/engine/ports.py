@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from ringfence.errors import Conflict
+from ringfence.errors import Conflict, InvalidInput
+from ringfence.network import drivers
 from ringfence.network.values import Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
     from ringfence.engine.records import ContainerRecord
     from ringfence.network.ports import Reserved
+    from ringfence.network.values import Network
 
 
 def reserve(engine: Engine, record: ContainerRecord, options: Options) -> list[Reserved]:
@@ -38,6 +41,15 @@ def reserve(engine: Engine, record: ContainerRecord, options: Options) -> list[R
             one.close()
         raise
     return reserved
+
+
+def admit(record: ContainerRecord, options: Options, networks: Sequence[Network]) -> None:
+    """InvalidInput if ports are to be published that no network of the container can lead to it."""
+    if any(network.driver in (*drivers.ROUTED, drivers.CNI) for network in networks) or not published(record, options):
+        return
+    names = ", ".join(f"{network.name} ({network.driver})" for network in networks)
+    raise InvalidInput(f"--publish: nothing comes by this machine to a container in {names}",
+                       hint="it has addresses of its own there; or put it into a bridge, too")  # fmt: skip
 
 
 def published(record: ContainerRecord, options: Options) -> list[dict[str, Any]]:

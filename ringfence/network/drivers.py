@@ -12,6 +12,8 @@ _MODULES = {"bridge": "Bridge", "macvlan": "Macvlan", "ipvlan": "Ipvlan", "ptp":
 """The class in the module of that name."""
 
 NAMES = tuple(_MODULES)
+CNI = "cni"
+"""The driver of networks that plugins make (ringfence/network/cni/driver.py), which needs more than its name."""
 ROUTED = ("bridge", "ptp")
 """Whose packets pass this machine's own routing, and so its packet filter and published ports."""
 

@@ -106,6 +106,17 @@ def load_all(directory: str = DIRECTORY) -> tuple[dict[str, Configuration], list
     return found, problems
 
 
+def path_of(name: str, directory: str = DIRECTORY) -> str:
+    """The file that has the network of that name; NotFound."""
+    for path in _files(directory):
+        try:
+            if load(path).name == name:
+                return path
+        except (InvalidInput, NotFound):
+            continue  # `find` tells of those
+    raise NotFound(f"no CNI network {name} in {directory}")
+
+
 def find(name: str, directory: str = DIRECTORY) -> Configuration:
     """The network of that name; NotFound says which files could not be read."""
     found, problems = load_all(directory)
