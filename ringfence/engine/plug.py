@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 
 
+FORWARDER = "forwarder"
+"""How the files of a container's forwarders begin, in the runtime's directory of it."""
+
+
 class Plug:
     """What one start of a container has been handed out: endpoints with addresses, and the host's ports as sockets."""
 
@@ -77,7 +81,7 @@ class Plug:
         if any(network.names for network in self.networks.values()):
             dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
         if self.reserved and not self._left_to_plugins():
-            self._forward(pid)
+            forward(engine, self._record, pid, self.reserved, reachable(self.endpoints, self.networks))
         if any(network.driver == drivers.CNI for network in self.networks.values()):
             spec_files.rewrite(id, self._options, places.bundle(engine, id), self.place())  # plugins gave addresses
         bandwidth.connect(engine, self._record, pid)
@@ -87,16 +91,6 @@ class Plug:
         if any(network.driver in drivers.ROUTED for network in self.networks.values()):
             return []
         return [one.port for one in self.reserved]
-
-    def _forward(self, pid: int) -> None:
-        from ringfence.linux import pidfd
-        from ringfence.network import forwarder
-        from ringfence.runtime import helper
-
-        with pidfd.open(pid) as process:
-            forwarder.start(helper.path(), self._record.id[:12], self.reserved,
-                            reachable(self.endpoints, self.networks), process.fileno(),
-                            forwarder_file(self._engine, self._record.id))  # fmt: skip
 
     def close(self) -> None:
         """The forwarder has the sockets, or nobody needs them."""
@@ -262,9 +256,16 @@ def place_of(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> 
     return Place(addresses, [server for network in used for server in dns.servers(network)], gateways[:1])
 
 
-def forwarder_file(engine: Engine, id: str) -> str:
-    """What the forwarder of a container holds locked while it runs."""
-    return f"{places.runtime_state(engine, id)}/forwarder"
+def forward(engine: Engine, record: ContainerRecord, pid: int, reserved: Sequence[Reserved], addresses: Sequence[str],
+            which: str = "") -> None:  # fmt: skip
+    """Start a forwarder of a container; `which` tells further ones apart, for ports that were published later."""
+    from ringfence.linux import pidfd
+    from ringfence.network import forwarder
+    from ringfence.runtime import helper
+
+    file = f"{places.runtime_state(engine, record.id)}/{FORWARDER}{which}"
+    with pidfd.open(pid) as process:
+        forwarder.start(helper.path(), record.id[:12], reserved, addresses, process.fileno(), file)
 
 
 def firewall(engine: Engine) -> Firewall:

@@ -8,7 +8,7 @@ from ringfence.network.values import Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from ringfence.engine import Engine
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 def reserve(engine: Engine, record: ContainerRecord, options: Options) -> list[Reserved]:
     """Take the host's ports that are to be published, and write them down."""
     wanted = published(record, options)
-    if not wanted:
-        return []
+    return take(engine, record, wanted) if wanted else []
+
+
+def take(engine: Engine, record: ContainerRecord, wanted: Sequence[Mapping[str, Any]]) -> list[Reserved]:
+    """The host's ports for these rows, as sockets of ours and in the database: all of them or none."""
     from ringfence.engine import plug
     from ringfence.network import ports
 
@@ -36,6 +39,21 @@ def reserve(engine: Engine, record: ContainerRecord, options: Options) -> list[R
                 plug.sweep(engine)  # perhaps it was a container's that has ended
                 reserved += ports.reserve([port], row["last"])
         engine.networks.publish(record.id, [one.port for one in reserved])
+    except BaseException:
+        for one in reserved:
+            one.close()
+        raise
+    return reserved
+
+
+def again(published: Sequence[Port]) -> list[Reserved]:
+    """Sockets for ports that are the container's already."""
+    from ringfence.network import ports
+
+    reserved: list[Reserved] = []
+    try:
+        for port in published:
+            reserved += ports.reserve([port])
     except BaseException:
         for one in reserved:
             one.close()

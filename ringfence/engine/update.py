@@ -1,8 +1,8 @@
-"""update: other limits for a container, live if it runs, and another restart policy."""
+"""update: other limits for a container, live if it runs, other published ports, and another restart policy."""
 
 from __future__ import annotations
 
-from ringfence.engine import bandwidth, events, repair, spec_host, spec_resources, status
+from ringfence.engine import bandwidth, events, publish, repair, spec_host, spec_resources, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options, resource_options
 from ringfence.errors import Conflict, InvalidInput
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
     """See Engine.update. The record is written only when the kernel has taken the limits."""
+    raw = {key.replace("-", "_"): value for key, value in raw.items()}
+    add, remove = publish.parse(raw.pop("publish_add", None), raw.pop("publish_rm", None))
     changed = resource_options(raw)
-    if not changed.to_json():
+    if not changed.to_json() and not add and not remove:
         raise InvalidInput("update: nothing to change: give at least one limit")
     record = repair.find(engine, name)
     with Lock(engine, record.id):
@@ -36,6 +38,8 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
         if resources and status.of(engine, record).live:
             engine.runtime_of(record).update(record.id, resources)
         record.options = dict(merged.to_json())
+        if add or remove:
+            record.options["publish"] = list(publish.change(engine, record, add, remove))
         if shaped:
             bandwidth.change(engine, record)
         if changed.given("restart"):

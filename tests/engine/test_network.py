@@ -254,3 +254,25 @@ def net_table(engine: Engine) -> str:
     from ringfence.engine import plug
 
     return plug.firewall(engine).table
+
+
+def test_ports_are_published_and_unpublished_while_it_runs(net: Engine) -> None:
+    start(net, "web", publish=["0:80"])
+    (old,) = {one["HostPort"] for one in net.port("web")["80/tcp"]}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = probe.getsockname()[1]
+    net.update("web", publish_add=[f"127.0.0.1:{number}:80"])
+    with serve(net, "web") as server:
+        assert [get(f"http://127.0.0.1:{port}/") for port in (old, number)] == [200, 200]
+        net.update("web", publish_rm=[f"127.0.0.1:{number}:80"])
+        assert get(f"http://127.0.0.1:{old}/") == 200
+        with pytest.raises(OSError):
+            get(f"http://127.0.0.1:{number}/")
+        server.kill()
+    with pytest.raises(NotFound, match="does not publish port 81/tcp"):
+        net.update("web", publish_rm=["81"])
+    with pytest.raises(Conflict, match="in use"):
+        net.update("web", publish_add=[f"{old}:81"])
+    net.update("web", publish_rm=["80"])
+    assert net.port("web") == {} and net.inspect("web")["HostConfig"]["PortBindings"] == {}

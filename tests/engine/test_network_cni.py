@@ -34,10 +34,18 @@ def configuration(path: Path, *plugins: dict[str, Any]) -> str:
 def plugged(engine: Engine) -> Iterator[Engine]:
     """An engine on a machine with plugins; the bridge that they keep is removed at the end."""
     needs.program("/usr/lib/cni/bridge")
+    before = tables()
     yield engine
     for one in engine.ps(all=True):
         engine.rm(one["Id"], force=True)
     subprocess.run(["ip", "link", "delete", "rf-cni-test"], stderr=subprocess.DEVNULL)
+    for table in tables() - before:  # the plugin's, which it keeps
+        subprocess.run(["nft", "delete", *table.split()], check=True)
+
+
+def tables() -> set[str]:
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    return set(listed.splitlines())
 
 
 def links() -> set[str]:
