@@ -94,12 +94,12 @@ def _plug_in(engine: Engine, record: ContainerRecord, options: Options, asked: M
                             processes.start_time(pid))  # fmt: skip
         engine.networks.plug(endpoint)
     try:
-        with namespaces.open(pid, "network") as namespace, plug.Lock(engine):
-            plug.join(engine, kept, endpoint, namespace)
+        with namespaces.open(pid, "network") as namespace, plug.Lock(engine) as held:
+            plug.join(held, kept, endpoint, namespace)
             engine.networks.plug(endpoint)
     except BaseException:
-        with plug.Lock(engine):
-            plug.leave(engine, kept, attachment, None)
+        with plug.Lock(engine) as held:
+            plug.leave(held, kept, attachment, None)
             engine.networks.unplug(record.id, kept.id)
         raise
     _told(engine, record, options, pid)
@@ -108,8 +108,8 @@ def _plug_in(engine: Engine, record: ContainerRecord, options: Options, asked: M
 def _unplug(engine: Engine, record: ContainerRecord, options: Options, id: str, pid: int) -> None:
     kept = engine.networks.find(id).network
     for endpoint in engine.networks.endpoints(container=record.id, network=id):
-        with namespaces.open(pid, "network") as namespace, plug.Lock(engine):
-            plug.leave(engine, kept, endpoint.attachment, namespace)
+        with namespaces.open(pid, "network") as namespace, plug.Lock(engine) as held:
+            plug.leave(held, kept, endpoint.attachment, namespace)
             engine.networks.unplug(record.id, id)
     _told(engine, record, options, pid)
 

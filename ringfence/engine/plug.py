@@ -68,16 +68,16 @@ class Plug:
 
         engine, id = self._engine, self._record.id
         began = processes.start_time(pid)
-        with namespaces.open(pid, "network") as namespace, Lock(engine):
+        with namespaces.open(pid, "network") as namespace, Lock(engine) as held:
             for endpoint in self.endpoints:
                 endpoint.pid, endpoint.began = pid, began
-                join(engine, self.networks[endpoint.attachment.network], endpoint, namespace, self._left_to_plugins())
+                join(held, self.networks[endpoint.attachment.network], endpoint, namespace, self._left_to_plugins())
             with transaction(engine.database):
                 for endpoint in self.endpoints:
                     engine.networks.plug(endpoint)
             if self.reserved and not self._left_to_plugins():
                 ports = [one.port for one in self.reserved]
-                firewall(engine).publish(id, ports, reachable(self.endpoints, self.networks))
+                held.rules.publish(id, ports, reachable(self.endpoints, self.networks))
         if any(network.names for network in self.networks.values()):
             dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
         if self.reserved and not self._left_to_plugins():
@@ -105,20 +105,32 @@ class Plug:
 
 
 class Lock:
-    """The lock under which links and rules of an engine's networks come and go."""
+    """The lock under which links and rules of an engine's networks come and go; `rules` are the engine's firewall."""
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_descriptor", "_rules", "engine")
 
     def __init__(self, engine: Engine) -> None:
-        self._path = f"{engine.state}/network.lock"
+        self.engine = engine
         self._descriptor = -1
+        self._rules: Firewall | None = None
 
-    def __enter__(self) -> None:
-        os.makedirs(os.path.dirname(self._path), 0o711, exist_ok=True)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    @property
+    def rules(self) -> Firewall:
+        """One connection to the kernel for all that is done under the lock; see Firewall."""
+        if self._rules is None:
+            self._rules = firewall(self.engine)
+            self._rules.__enter__()
+        return self._rules
+
+    def __enter__(self) -> Self:
+        os.makedirs(self.engine.state, 0o711, exist_ok=True)
+        self._descriptor = os.open(f"{self.engine.state}/network.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        return self
 
     def __exit__(self, *_exception: object) -> None:
+        if self._rules is not None:
+            self._rules.__exit__()
         os.close(self._descriptor)
 
 
@@ -169,13 +181,13 @@ def release(engine: Engine, id: str) -> None:
         return
     from ringfence.engine import dns
 
-    with Lock(engine):
+    with Lock(engine) as held:
         known = {record.network.id: record.network for record in engine.networks.all()}
         dns.withdraw(engine, id)
         if published:
-            firewall(engine).unpublish(id, [port for _, port in published], reachable(endpoints, known))
+            held.rules.unpublish(id, [port for _, port in published], reachable(endpoints, known))
         for endpoint in endpoints:
-            leave(engine, known[endpoint.attachment.network], endpoint.attachment, None)
+            leave(held, known[endpoint.attachment.network], endpoint.attachment, None)
         with transaction(engine.database):
             for endpoint in endpoints:
                 engine.networks.unplug(id, endpoint.attachment.network)
@@ -206,16 +218,16 @@ def _alive(endpoint: Endpoint) -> bool:
     return bool(endpoint.pid) and processes.alive(endpoint.pid, endpoint.began)
 
 
-def join(engine: Engine, network: Network, endpoint: Endpoint, namespace: int, ports: Sequence[Port] = ()) -> None:
-    """Make a container's link to a network, and what the network needs on this machine. The lock is held.
+def join(held: Lock, network: Network, endpoint: Endpoint, namespace: int, ports: Sequence[Port] = ()) -> None:
+    """Make a container's link to a network, and what the network needs on this machine.
 
     `ports` are for the plugins of a CNI network to publish.
     """
     attachment = endpoint.attachment
-    driver = _driver(engine, network, endpoint.pid, ports)
+    driver = _driver(held.engine, network, endpoint.pid, ports)
     driver.open(network)
-    if network.driver in drivers.ROUTED and firewall(engine).open_network(network):
-        _rebuild(engine)
+    if network.driver in drivers.ROUTED and held.rules.open_network(network):
+        _rebuild(held)
     driver.connect(network, attachment, namespace)
 
 
@@ -227,15 +239,15 @@ def _driver(engine: Engine, network: Network, process: int = 0, ports: Sequence[
     return CniDriver(f"{engine.state}/cni", process, ports)
 
 
-def leave(engine: Engine, network: Network, attachment: Attachment, namespace: int | None) -> None:
-    """Undo `join`; for the last container also what the network needs on this machine. The lock is held."""
-    driver = _driver(engine, network)
+def leave(held: Lock, network: Network, attachment: Attachment, namespace: int | None) -> None:
+    """Undo `join`; for the last container also what the network needs on this machine."""
+    driver = _driver(held.engine, network)
     driver.disconnect(network, attachment, namespace)
-    others = [one for one in engine.networks.endpoints(network=network.id)
+    others = [one for one in held.engine.networks.endpoints(network=network.id)
               if one.attachment.container != attachment.container]  # fmt: skip
     if not any(one.pid for one in others):  # one that is not connected yet opens it again
         if network.driver in drivers.ROUTED:
-            firewall(engine).close_network(network)
+            held.rules.close_network(network)
         driver.close(network)
 
 
@@ -279,8 +291,9 @@ def firewall(engine: Engine) -> Firewall:
     return Firewall(f"ringfence-{blake2b(os.fsencode(engine.root), digest_size=4).hexdigest()}")
 
 
-def _rebuild(engine: Engine) -> None:
-    """Somebody has flushed the ruleset: make what is in use anew. The lock is held."""
+def _rebuild(held: Lock) -> None:
+    """Somebody has flushed the ruleset: make what is in use anew."""
+    engine = held.engine
     records = {record.network.id: record.network for record in engine.networks.all()}
     endpoints = [one for one in engine.networks.endpoints() if one.pid]
     used = {one.attachment.network for one in endpoints}
@@ -288,7 +301,7 @@ def _rebuild(engine: Engine) -> None:
     for id in {container for container, _ in engine.networks.ports()}:
         own = [one for one in endpoints if one.attachment.container == id]
         rows.append((id, [port for _, port in engine.networks.ports(id)], reachable(own, records)))
-    firewall(engine).rebuild([records[id] for id in used], rows)
+    held.rules.rebuild([records[id] for id in used], rows)
 
 
 def reachable(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> list[str]:

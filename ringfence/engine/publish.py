@@ -56,12 +56,12 @@ def _publish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> N
     addresses = _addresses(engine, record)
     reserved = ports.take(engine, record, rows)
     try:
-        with plug.Lock(engine):
-            plug.firewall(engine).publish(record.id, [one.port for one in reserved], addresses)
+        with plug.Lock(engine) as held:
+            held.rules.publish(record.id, [one.port for one in reserved], addresses)
         plug.forward(engine, record, pid, reserved, addresses, f"-{reserved[0].port!r}".replace("/", "-"))
     except BaseException:
-        with plug.Lock(engine):
-            plug.firewall(engine).unpublish(record.id, [one.port for one in reserved], addresses)
+        with plug.Lock(engine) as held:
+            held.rules.unpublish(record.id, [one.port for one in reserved], addresses)
         engine.networks.unpublish(record.id, [one.port for one in reserved])
         raise
     finally:
@@ -77,8 +77,8 @@ def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) ->
     present = [port for _, port in engine.networks.ports(record.id)]
     gone = [port for port in present if any(_is(row, port) for row in rows)]
     left = [port for port in present if port not in gone]
-    with plug.Lock(engine):
-        plug.firewall(engine).unpublish(record.id, gone, addresses)
+    with plug.Lock(engine) as held:
+        held.rules.unpublish(record.id, gone, addresses)
         engine.networks.unpublish(record.id, gone)
     directory = places.runtime_state(engine, record.id)
     for name in os.listdir(directory):
