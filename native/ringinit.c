@@ -4,7 +4,8 @@
  *   executor  runs the operations of a Plan (ringfence/runtime/operations.py) in two processes: the `runtime` actor in
  *             the host's namespaces, and the `container` actor that it clones. The list is executed strictly in order;
  *             where the actor changes, the turn is passed over a socket pair. Operation n failing is reported as n, errno
- *             and what was being done, and everything the plan made is undone.
+ *             and what was being done, and everything the plan made is undone. A plan may end with AWAIT: then it is the
+ *             first part of another, which comes later (ringfence/runtime/sandbox.py).
  *   init      pid 1 of a container that was asked for one (--init): reaps, and forwards signals.
  *   monitor   what the runtime actor becomes once the container runs: stdio, terminal, log, attach socket, exit record.
  *   holder    keeps an ordinary user's user namespace for as long as somebody may want to enter it (rootless.py).
@@ -104,8 +105,8 @@ static int sys_clone_tree(int fd, const char *path, unsigned flags) {
 /* The order is the operation's code; tests/runtime/test_operations.py holds it equal to operations.py. */
 enum operation {
     NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
-    JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, ROOT, MOUNT, ATTACH, REMOUNT, DEVICE, LINK, CONSOLE, SYSCTL, HOSTNAME,
-    DOMAINNAME, WRITE, SHOW, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
+    JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, STAGE, AWAIT, ROOT, MOVE, MOUNT, ATTACH, REMOUNT, DEVICE, LINK,
+    CONSOLE, SYSCTL, HOSTNAME, DOMAINNAME, WRITE, SHOW, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
     WRITE_TO, NETDEVICES, CONNECT, CONNECTED, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
 };
@@ -121,7 +122,9 @@ static const char *plan, *cursor;
 static struct header head;
 static int self = RUNTIME, current = -1, turn_fd = -1, report_fd = -1, control_fd = -1;
 static int *slot;                     /* as many as operations: each slot is filled by one */
-static int root_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -1, -1 };
+static uint32_t slots;
+static char *shared;                  /* of each slot: whether the container actor has it, too */
+static int root_fd = -1, stage_fd = -1, pty = -1, pipes[3] = { -1, -1, -1 }, inner[3] = { -1, -1, -1 };
 static pid_t child = -1;
 static int child_pidfd = -1;
 static const char **made_cgroups, *made_files[FILES], **cleanup_args, **cleanup_env;
@@ -174,6 +177,22 @@ static int json_escape(char *out, size_t size, const char *text, size_t n) {
         i += character ? character : 1;
     }
     return (int)o;
+}
+
+/* The plan in a memory file. If there is one already, the new one begins with the same operations. */
+static int load(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) || st.st_size < (off_t)sizeof head) return -1;
+    const char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (bytes == MAP_FAILED || memcmp(bytes, "RFP1", 4)) return -1;
+    memcpy(&head, plan = bytes, sizeof head);
+    int *grown = realloc(slot, head.count * sizeof *slot);
+    char *marks = realloc(shared, head.count);
+    const char **cgroups = realloc(made_cgroups, head.count * sizeof *made_cgroups);
+    if (!grown || !marks || !cgroups) return -1;
+    slot = grown, shared = marks, made_cgroups = cgroups;
+    for (; slots < head.count; slots++) slot[slots] = -1, shared[slots] = 0;
+    return 0;
 }
 
 /* ---- failing: one report, and nothing left -------------------------------------------------------------------- */
@@ -600,6 +619,29 @@ static void op_mount(void) {
     close(at), close(fd);
 }
 
+/* What the kernel's file systems are mounted in before there is a root filesystem. */
+static void op_stage(void) {
+    static const char *options[] = { "mode=0755" };
+    int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    root_fd = stage_fd = file_system("tmpfs", "tmpfs", options, 1, 0);
+    if (at < 0 || sys_move(root_fd, at)) fail("attach a place for mounts");
+    close(at);
+}
+
+/* From there to the root filesystem, with all that is mounted below it. */
+static void op_move(void) {
+    const char *path = string();
+    int64_t kernel = number(); /* a procfs or sysfs: no link leads to where it goes */
+    struct stat st;
+    int from = sys_openat2(stage_fd, path, O_PATH, 0, RESOLVE_ROOT | RESOLVE_NO_LINKS);
+    if (from < 0) fail("mount at %s", path);
+    int at = target(path, 0, kernel ? RESOLVE_NO_LINKS : 0);
+    if (!kernel) refuse_proc(at, -1, path);
+    if (fstat(at, &st) || !S_ISDIR(st.st_mode)) fail_as(ENOTDIR, "%s must be an ordinary directory", path);
+    if (sys_move(from, at)) fail("attach at %s", path);
+    close(from), close(at);
+}
+
 static void op_root(void) {
     int64_t index = number();
     const char *staging = string();
@@ -628,6 +670,7 @@ static void op_pivot(void) {
     if (syscall(SYS_pivot_root, ".", ".")) fail("pivot_root");
     /* The old root now covers the new one, and umount2 alone looks for what covers "." (pivot_root(2), NOTES). All of it
      * is a slave since PROPAGATION, so that its going does not reach the host. */
+    if (stage_fd >= 0 && umount2(".", MNT_DETACH)) fail("detach the stage"); /* it covers the old root */
     if (umount2(".", MNT_DETACH)) fail("detach the old root");
     if (chdir("/")) fail("chdir /");
 }
@@ -730,16 +773,18 @@ static void op_link(void) {
     close(dir);
 }
 
-static int try_to_send_descriptor(int socket, char type, int fd) {
+static int send_with_descriptor(int socket, const char *data, size_t size, int fd) {
     char control[CMSG_SPACE(sizeof(int))];
     memset(control, 0, sizeof control);
-    struct iovec io = { &type, 1 };
+    struct iovec io = { (char *)(uintptr_t)data, size };
     struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == 1;
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)size;
 }
+
+static int try_to_send_descriptor(int socket, char type, int fd) { return send_with_descriptor(socket, &type, 1, fd); }
 
 static void send_descriptor(int socket, char type, int fd) {
     if (!try_to_send_descriptor(socket, type, fd)) fail("pass a descriptor");
@@ -837,13 +882,40 @@ static char await_container(void) {
     }
 }
 
+/* Descriptors that the runtime actor has opened since the clone, each with the number of its slot. */
+static void share_slots(void) {
+    char message[16];
+    for (uint32_t i = 0; i < head.count; i++) {
+        if (slot[i] < 0 || shared[i]) continue;
+        int n = snprintf(message, sizeof message, "S%u", i);
+        shared[i] = 1;
+        (void)!send_with_descriptor(turn_fd, message, (size_t)n + 1, slot[i]); /* a container actor that has gone has told why */
+    }
+}
+
 static void await_runtime(void) {
     char message[16];
-    ssize_t n;
-    do n = recv(report_fd, message, sizeof message - 1, 0); while (n < 0 && errno == EINTR);
-    if (n <= 0 || message[0] != 'T') _exit(1);
-    message[n] = 0;
+    for (int fd; ; slot[atoi(message + 1)] = fd) {
+        fd = -1;
+        if (receive_descriptor(report_fd, message, sizeof message, &fd) <= 0 || (message[0] != 'T' && message[0] != 'S')) _exit(1);
+        if (message[0] == 'T') break;
+    }
     child = atoi(message + 1);
+}
+
+/* The rest of the plan: from our caller, with a descriptor of the whole, which the container actor gets in the same way.
+ * A caller that has gone, or whose time is over, needs nothing of what was made. */
+static void op_await(void) {
+    char message[16];
+    int from = self == RUNTIME ? control_fd : report_fd, limit = self == RUNTIME ? (int)number() : -1, fd = -1, ready;
+    struct pollfd p = { from, POLLIN, 0 };
+    do ready = poll(&p, 1, limit); while (ready < 0 && errno == EINTR);
+    if (ready <= 0 || receive_descriptor(from, message, sizeof message, &fd) <= 0 || fd < 0 || load(fd)) {
+        if (self == RUNTIME) undo();
+        _exit(1);
+    }
+    if (self == RUNTIME) (void)try_to_send_descriptor(turn_fd, 'R', fd);
+    close(fd);
 }
 
 /* A new network namespace costs the kernel more than anything else of a start, so a short-lived process that shares our
@@ -902,6 +974,7 @@ static void settle_network(void) {
 static void pass_turn(void) {
     char message[16];
     int n = snprintf(message, sizeof message, "T%d", (int)child);
+    if (self == RUNTIME) share_slots();
     if (send(self == RUNTIME ? turn_fd : report_fd, message, (size_t)n + 1, MSG_NOSIGNAL) < 0) {
         if (self == CONTAINER) _exit(1);
         /* the container actor has gone: its last message says why */
@@ -958,6 +1031,7 @@ static void op_clone(void) {
         return;
     }
     child = pid, child_pidfd = pidfd, turn_fd = pair[0];
+    for (uint32_t i = 0; i < head.count; i++) shared[i] = slot[i] >= 0;
     close(pair[1]);
     close_inner();
     if (own_pid >= 0 && setns(own_pid, CLONE_NEWPID)) fail("return to the own pid namespace");
@@ -977,18 +1051,18 @@ static void op_fork(void) {
     _exit(0);
 }
 
-static void write_map(const char *file, const char *map) {
+static void write_map(pid_t pid, const char *file, const char *map) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)child, file);
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
     if (write_all(path, map, strlen(map))) fail("write %s", file);
 }
 
 static void op_maps(void) {
     const char *uids = string(), *gids = string();
     int64_t deny_setgroups = number();
-    if (deny_setgroups) write_map("setgroups", "deny");
-    write_map("uid_map", uids);
-    write_map("gid_map", gids);
+    if (deny_setgroups) write_map(child, "setgroups", "deny");
+    write_map(child, "uid_map", uids);
+    write_map(child, "gid_map", gids);
 }
 
 /* A user namespace that exists only as the id mapping of mounts (mount_setattr(2), MOUNT_ATTR_IDMAP). */
@@ -1006,16 +1080,14 @@ static void op_userns(void) {
         (void)!read(gate[0], &c, 1);
         _exit(0);
     }
-    child = pid;
-    write_map("uid_map", uids);
-    write_map("gid_map", gids);
+    write_map(pid, "uid_map", uids);
+    write_map(pid, "gid_map", gids);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
     slot[index] = open(path, O_RDONLY | O_CLOEXEC);
     if (slot[index] < 0) fail("open %s", path);
     close(gate[0]), close(gate[1]);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-    child = -1;
 }
 
 /* A file kept open for a later operation: a namespace (of that CLONE_NEW type), a cgroup directory for clone3, or, with
@@ -2110,7 +2182,10 @@ static void execute(enum operation code) {
         if (mount(NULL, path, NULL, (unsigned long)number(), NULL)) fail("propagation of %s", path);
         break;
     }
+    case STAGE: op_stage(); break;
+    case AWAIT: op_await(); break;
     case ROOT: op_root(); break;
+    case MOVE: op_move(); break;
     case MOUNT: op_mount(); break;
     case ATTACH: {
         int64_t index = number(), allow = number();
@@ -2176,20 +2251,26 @@ static void execute(enum operation code) {
 }
 
 static void run(void) {
-    const char *at = plan + sizeof head;
+    size_t at = sizeof head; /* not an address: a plan may be replaced by a longer one */
     int turn = RUNTIME;
     for (uint32_t n = 0; n < head.count; n++) {
         struct op op;
-        memcpy(&op, at, sizeof op);
+        memcpy(&op, plan + at, sizeof op);
         if (op.actor != turn) {
             if (turn == self) { if (!(self == RUNTIME && child < 0)) pass_turn(); }
             else if (self == RUNTIME) { char c = await_container(); if (c != 'T') fail_as(EPROTO, "unexpected message %c", c); }
             else await_runtime();
             turn = op.actor;
         }
+        if (op.code == AWAIT) { /* both wait; in its place is what comes next */
+            current = (int)n, cursor = plan + at + sizeof op;
+            execute(AWAIT);
+            n--;
+            continue;
+        }
         if (turn == self) {
             current = (int)n;
-            cursor = at + sizeof op;
+            cursor = plan + at + sizeof op;
             if ((int32_t)n == head.fault) {
                 if (head.fault_errno < 0 && self == CONTAINER) _exit(137); /* pid 1 cannot be killed from within */
                 if (head.fault_errno < 0) { kill(getpid(), -head.fault_errno); pause(); }
@@ -2596,17 +2677,7 @@ int main(int argc, char **argv) {
     }
     int plan_fd = atoi(argv[1]);
     control_fd = atoi(argv[2]);
-    struct stat st;
-    if (fstat(plan_fd, &st) || st.st_size < (off_t)sizeof head) return 65;
-    char *bytes = malloc((size_t)st.st_size);
-    if (!bytes || pread(plan_fd, bytes, (size_t)st.st_size, 0) != st.st_size) return 65;
-    plan = bytes;
-    memcpy(&head, bytes, sizeof head);
-    if (memcmp(head.magic, "RFP1", 4)) return 65;
-    slot = malloc(head.count * sizeof *slot);
-    made_cgroups = malloc(head.count * sizeof *made_cgroups);
-    if (!slot || !made_cgroups) return 70;
-    memset(slot, -1, head.count * sizeof *slot);
+    if (load(plan_fd)) return 65;
     close(plan_fd);
     int first = 3 + (int)head.preserve; /* whatever else the caller had open stays the caller's */
     for (int fd; (fd = open("/dev/null", O_RDWR)) < first;) { /* the caller may have closed some */

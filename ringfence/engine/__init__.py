@@ -153,7 +153,9 @@ class Engine:
         return self._snapshots
 
     def close(self) -> None:
-        """Close the database; the engine opens it again when it is used again."""
+        """Close the database, and give up what is prepared; the engine opens it again when it is used again."""
+        if self._runtime is not None:
+            self._runtime.close()
         if self._images is not None:
             self._images.close()
         if self._database is not None:

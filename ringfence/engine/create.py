@@ -54,9 +54,12 @@ def _warnings(options: Options) -> list[str]:
     return cgroups.unapplied(wanted, cgroups.usable())
 
 
-def reserve(engine: Engine, image: str, command: Sequence[str] | None,
-            options: Options) -> tuple[ContainerRecord, Lock]:  # fmt: skip
-    """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it."""
+def reserve(engine: Engine, image: str, command: Sequence[str] | None, options: Options, *,
+            repeated: bool = False) -> tuple[ContainerRecord, Lock]:  # fmt: skip
+    """A new container in phase "creating", with its snapshot; the caller holds its lock, and goes on or removes it.
+
+    `repeated`: it is started at once, so that it may have the id for which something is prepared.
+    """
     settle_network(options)
     if options.network_egress or options.network_ingress or options.network_burst:
         from ringfence.engine import bandwidth
@@ -68,6 +71,8 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None,
         runtimes.require(options.runtime)
     found = find_image(engine, image, options)
     record = describe(found, image, command, options)
+    if repeated and options.runtime == "ringrun":
+        record.id = engine.runtime.next_id() or record.id
     lock = Lock(engine, record.id, make=True)
     lock.take()
     try:

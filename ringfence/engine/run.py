@@ -20,12 +20,12 @@ def run(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[
         input: bytes | None) -> RunResult | Container:  # fmt: skip
     """See Engine.run. The record of a --rm container is written once and deleted once, with nothing in between."""
     options = parse(raw if input is None else {**raw, "interactive": True})
-    record, lock = reserve(engine, image, command, options)
+    record, lock = reserve(engine, image, command, options, repeated=True)
     with lock:
         if not record.auto_remove:
             record.phase = CREATED  # written with the mark that it was started
         events.emit_container(engine, record, "create")
-        session = starting.begin(engine, record, keep=not record.auto_remove)
+        session = starting.begin(engine, record, keep=not record.auto_remove, repeated=True)
     with session:
         if detach or options.detach:
             return Container(engine, record)

@@ -46,12 +46,12 @@ def launch(engine: Engine, name: str, window: tuple[int, int]) -> Session:
 
 
 def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = (0, 0), by_policy: bool = False,
-          keep: bool = True, locked: bool = False) -> Session:  # fmt: skip
+          keep: bool = True, locked: bool = False, repeated: bool = False) -> Session:  # fmt: skip
     """Start a container that does not run and whose lock we hold; the session is its owner's.
 
     Nothing is written to the record unless `keep`: a --rm container's needs to know nothing of starts. If the start
     fails, the record keeps the reason; a --rm container is removed. `locked`: the caller keeps the lock and
-    removes the container.
+    removes the container. `repeated`: see Launch.
     """
     options = Options.from_json(record.options)
     if record.started:
@@ -65,6 +65,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
 
             plug = take(engine, record, options)
         order = launching.prepare(engine, record, options, window, plug)
+        order.repeated = repeated
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:

@@ -20,6 +20,7 @@ from _socket import (
     MSG_TRUNC,
     NETLINK_ROUTE,
     SCM_RIGHTS,
+    SHUT_WR,
     SO_ERROR,
     SO_REUSEADDR,
     SOCK_CLOEXEC,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "IPPROTO_IPV6", "IPV6_V6ONLY", "MSG_DONTWAIT", "MSG_NOSIGNAL",
-    "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_NONBLOCK", "SOCK_RAW",
+    "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SHUT_WR", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_NONBLOCK", "SOCK_RAW",
     "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ERROR", "SO_REUSEADDR", "Socket", "accept", "allow_foreign",
     "inet_ntop", "inet_pton", "pack_address", "pair", "receive_descriptors", "send_descriptors",
 ]  # fmt: skip
@@ -105,7 +106,8 @@ def allow_foreign(socket: Socket) -> None:
 
 def send_descriptors(socket: Socket, message: bytes, descriptors: Sequence[int]) -> None:
     """Send a message with open files (SCM_RIGHTS, unix(7))."""
-    socket.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, b"".join(map(_DESCRIPTOR.pack, descriptors)))])
+    packed = b"".join(map(_DESCRIPTOR.pack, descriptors))
+    socket.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, packed)], MSG_NOSIGNAL)
 
 
 def close_later(socket: Socket) -> None:

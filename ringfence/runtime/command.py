@@ -47,6 +47,13 @@ class CommandRuntime:
         self.root = f"{state_dir}/containers"
         self.driver = cgroups.driver(cgroups.layout())
 
+    def next_id(self) -> str:
+        """See `Runtime.next_id`."""
+        return ""
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+
     def plan(self, launch: Launch) -> Plan:
         """The plan that `start` would execute."""
         return self._compile(launch, self._facts(launch, f"{self.root}/{launch.id}"))

@@ -141,9 +141,9 @@ def _mapping(plan: Plan, spec: dict[str, Any], mount: dict[str, Any], options: P
     return slot
 
 
-def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str, int]) -> None:
-    """Every mount of the spec, in its order (B05)."""
-    for number, mount in enumerate(spec.get("mounts") or []):
+def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str, int], done: int = 0) -> None:
+    """Every mount of the spec but the first `done`, in its order (B05)."""
+    for number, mount in enumerate((spec.get("mounts") or [])[done:], done):
         options = parse_options(mount.get("options") or [])
         destination = place(mount)
         slot = sources.get(f"mounts[{number}]")
@@ -196,15 +196,7 @@ def _file_system(
         + options.data
         + [word for flag, word in _INSTANCE.items() if options.flags_set & flag]
     )
-    flags = 0
-    if "tmpcopyup" in options.extensions:
-        flags |= _COPY_UP
-    if type == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
-        flags |= _KEEP_MODE
-    if options.flags_set & MountFlag.I_VERSION:
-        flags |= _BY_MOUNT | _I_VERSION  # fsconfig(2) has no word for it
-    if any(len(word.partition("=")[2]) > _LONGEST_VALUE for word in words):
-        flags |= _BY_MOUNT
+    flags = special(mount, options, words)
     propagation = options.propagation[0] if options.propagation else 0
     source = mount.get("source") or type
     attribute = attributes(options.flags_set)
@@ -213,10 +205,24 @@ def _file_system(
     _propagate(plan, destination, options.propagation[1:], reason)
 
 
+def special(mount: dict[str, Any], options: ParsedOptions, words: list[str]) -> int:
+    """The flags of the MOUNT operation: what of the place it covers it needs, and what is beyond fsconfig(2)."""
+    flags = 0
+    if "tmpcopyup" in options.extensions:
+        flags |= _COPY_UP
+    if mount.get("type") == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
+        flags |= _KEEP_MODE
+    if options.flags_set & MountFlag.I_VERSION:
+        flags |= _BY_MOUNT | _I_VERSION  # fsconfig(2) has no word for it
+    if any(len(word.partition("=")[2]) > _LONGEST_VALUE for word in words or options.data):
+        flags |= _BY_MOUNT
+    return flags
+
+
 # ---- devices and the terminal
 
 
-def _own_dev(spec: dict[str, Any]) -> bool:
+def own_dev(spec: dict[str, Any]) -> bool:
     """Whether /dev is the container's own; a bind of somebody's /dev is left as it is."""
     for mount in spec.get("mounts") or []:
         if place(mount).rstrip("/") == "/dev":
@@ -231,18 +237,15 @@ def _all_devices(spec: dict[str, Any]) -> list[tuple[str, str, int, int]]:
         device["path"]: (device["path"], device.get("type", "c"), device.get("major", 0), device.get("minor", 0))
         for device in listed
     }
-    if _own_dev(spec):
+    if own_dev(spec):
         for path, (major, minor) in DEFAULT_DEVICES.items():
             found.setdefault(path, (path, "c", major, minor))
     return list(found.values())
 
 
-def devices(
-    plan: Plan, spec: dict[str, Any], process: dict[str, Any], sources: dict[str, int], window: tuple[int, int]
-) -> None:
-    """Device nodes (bound from the host in a user namespace), the usual links, and the terminal."""
+def devices(plan: Plan, spec: dict[str, Any], sources: dict[str, int]) -> None:
+    """Device nodes (bound from the host in a user namespace) and the usual links."""
     listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
-    own_dev = _own_dev(spec)
     for path, _kind, major, minor in _all_devices(spec):
         if path in sources:
             plan.container("ATTACH", sources[path], 0, path, reason="a device of the host")
@@ -252,10 +255,9 @@ def devices(
         owner = device.get("uid", 0), device.get("gid", 0)
         reason = "linux.devices" if device else "a default device of the runtime-spec"
         plan.container("DEVICE", path, mode, major, minor, *owner, reason=reason)
-    if own_dev:
+    if own_dev(spec):
         for path, to in DEFAULT_LINKS.items():
             plan.container("LINK", to, path, reason="runtime-spec, config-linux: Dev symbolic links")
-    console(plan, process, window, bind=own_dev)
 
 
 def console(plan: Plan, process: dict[str, Any], window: tuple[int, int], *, bind: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from ringfence.linux import sockets
     from ringfence.linux.cgroups import CgroupDriver
     from ringfence.linux.cgroups.lending import Loan
     from ringfence.linux.cgroups.systemd import Scope
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ringfence.runtime.listener import Listener
     from ringfence.runtime.netdevices import Mover
     from ringfence.runtime.plan import Plan
+    from ringfence.runtime.sandbox import Sandbox, Sandboxes
 
 
 _OURS = ("/ringrun/", "/ringfence/")  # a cgroup found there is what a killed create has left
@@ -46,8 +48,11 @@ def create(
     preserve: Sequence[int] = (),
     parent: str = "reaper",
     prepare: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
+    sandboxes: Sandboxes | None = None,
 ) -> Executed:
     """Create the container and, unless `wait`, execute its program. `root` holds the state directories.
+
+    `sandboxes`: where one may be prepared for this container already, and is for the next one like it.
 
     Without monitoring the process inherits our stdin, stdout and stderr, and becomes a child of the nearest subreaper
     (`parent` "reaper") or of ours ("caller"). `prepare` gets the state directory and the spec, and returns the spec
@@ -60,6 +65,7 @@ def create(
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
     plan = mover = scope = loan = None
+    sandbox = sandboxes.of(launch.id) if sandboxes is not None else None
     try:
         if launch.environment and spec.get("process"):
             process = spec["process"]
@@ -67,7 +73,10 @@ def create(
         if prepare is not None:
             spec = prepare(directory, spec)
         facts = _facts(root, directory, launch, wait, len(preserve))
-        require_unused(facts)
+        if sandbox is None:
+            require_unused(facts)
+        if facts.driver is not None and not facts.found_cgroup:
+            facts.driver.assume_new(facts.cgroup)
         loan = _lend(launch, facts)
         scope = _hold(launch, facts)
         plan = compile_container(spec, facts)
@@ -81,17 +90,23 @@ def create(
         )
         if facts.netdevices:
             mover = _mover(facts)
-        executed = _execute(plan, encoded, facts, preserve, _listener(launch, wait), mover, launch.connect)
+        begun = None
+        if sandbox is not None:
+            given, sandbox = sandbox, None
+            begun = _adopt(given, encoded, facts)
+        listener = _listener(launch, wait)
+        executed = _execute(plan, encoded, facts, preserve, listener, mover, launch.connect, begun)
         executed.warnings = warnings
         if scope is not None:
             held, scope = scope, None
             held.release()
         if loan is not None:
             loan.end()
-        return executed
     except BaseException as error:
         if scope is not None:
             scope.abandon()
+        if sandbox is not None:
+            sandbox.end()
         if mover is not None:
             mover.take_back()
         if loan is not None:
@@ -103,6 +118,9 @@ def create(
     finally:
         if mover is not None:
             mover.close()
+    if sandboxes is not None:
+        sandboxes.prepare(plan, encoded, launch.id, directory)
+    return executed
 
 
 def _hold(launch: Launch, facts: Facts) -> Scope | None:
@@ -159,6 +177,15 @@ def require_unused(facts: Facts) -> None:
     facts.found_cgroup = not cgroup.removeprefix(driver.base or "").startswith(_OURS)
 
 
+def _adopt(sandbox: Sandbox, encoded: bytes, facts: Facts) -> tuple[int, sockets.Socket] | None:
+    """Let a prepared sandbox go on with the plan; None, with nothing left of it, if it is not what the plan needs."""
+    if sandbox.give(encoded):
+        return sandbox.helper, sandbox.control
+    sandbox.end()
+    _undo_cgroups(facts)  # of one that was killed
+    return None
+
+
 def _execute(
     plan: Plan,
     encoded: bytes,
@@ -167,10 +194,11 @@ def _execute(
     listener: Listener | None,
     mover: Mover | None,
     connect: Callable[[int], None] | None,
+    begun: tuple[int, sockets.Socket] | None,
 ) -> Executed:
     try:
         return execute(
-            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect
+            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect, begun=begun
         )
     except RingfenceError as error:
         if isinstance(error, HelperDied):

@@ -75,6 +75,7 @@ def execute(
     listener: Listener | None = None,
     mover: Mover | None = None,
     connect: Callable[[int], None] | None = None,
+    begun: tuple[int, sockets.Socket] | None = None,
 ) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
@@ -82,17 +83,11 @@ def execute(
     descriptors for the process, from 3 on; -1 leaves a number unused.
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices,
     `connect` gets the container's pid to connect it with its networks; what it raises is what is raised here.
+    `begun`: a helper that has the plan already, and the control socket (see `begin`).
     """
-    ours, theirs = sockets.pair()
     connector = _Connector(connect)
+    pid, ours = begun or begin(encoded, scratch, preserve)
     try:
-        memory = os.memfd_create("plan", os.MFD_CLOEXEC)
-        try:
-            os.write(memory, encoded)
-            pid = _spawn(scratch, memory, theirs.fileno(), preserve)
-        finally:
-            os.close(memory)
-            theirs.close()
         executed = _report(plan, ours, pid, listener, mover, connector)
         helper.keep(pid)
         return executed
@@ -107,6 +102,29 @@ def execute(
     except BaseException:  # interrupted: what is being made must not live on without anybody who knows of it
         _abandon(ours)
         raise
+
+
+def begin(encoded: bytes, scratch: str, preserve: Sequence[int]) -> tuple[int, sockets.Socket]:
+    """Start a helper that executes an encoded plan: its pid, and the control socket, whose end undoes the plan."""
+    ours, theirs = sockets.pair()
+    try:
+        memory = memory_file(encoded)
+        try:
+            return _spawn(scratch, memory, theirs.fileno(), preserve), ours
+        finally:
+            os.close(memory)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+
+
+def memory_file(encoded: bytes) -> int:
+    """A descriptor of a file in memory that holds an encoded plan."""
+    memory = os.memfd_create("plan", os.MFD_CLOEXEC)
+    os.write(memory, encoded)
+    return memory
 
 
 def _abandon(control: sockets.Socket) -> None:

@@ -88,12 +88,13 @@ class Launch:
     as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name; "disabled": the
     container stays in our cgroups. `hook_environment` is that of hooks which the spec gives none. `connect` is
     called with the pid of a process in the container's network namespace, to connect that with networks before hooks
-    and the program run; a RingfenceError that it raises ends the start.
+    and the program run; a RingfenceError that it raises ends the start. `repeated`: another container like it may
+    follow, with the id that `Runtime.next_id` tells.
     """
 
     __slots__ = (
         *("bundle", "cgroup_manager", "connect", "environment", "fault", "hook_environment", "id", "keyring"),
-        *("monitoring", "no_pivot", "root", "spec", "text", "volatile"),
+        *("monitoring", "no_pivot", "repeated", "root", "spec", "text", "volatile"),
     )
 
     def __init__(
@@ -113,6 +114,7 @@ class Launch:
         fault: tuple[int, int] = (-1, 0),
         text: str = "",
         connect: Callable[[int], None] | None = None,
+        repeated: bool = False,
     ) -> None:
         self.id = id
         self.spec = spec
@@ -128,6 +130,7 @@ class Launch:
         self.fault = fault
         self.text = text
         self.connect = connect
+        self.repeated = repeated
 
 
 class Started:
@@ -149,6 +152,12 @@ class Runtime(Protocol):
     """An OCI runtime as the engine uses it. `id` is the container's; all raise NotFound for one that does not exist."""
 
     name: str
+
+    def next_id(self) -> str:
+        """The id that the next container had best have, told once; "" if any other does as well."""
+
+    def close(self) -> None:
+        """Have undone what is prepared for a next container."""
 
     def plan(self, launch: Launch) -> Plan:
         """What `start` would have the helper do, with nothing done."""

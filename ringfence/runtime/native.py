@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.runtime.plan import Plan
+    from ringfence.runtime.sandbox import Sandboxes
 
 
 class OciRuntime:
@@ -23,14 +24,30 @@ class OciRuntime:
     def __init__(self, state_dir: str) -> None:
         self.root = f"{state_dir}/containers"
         self.driver = cgroups.usable()
+        self._started = False
+        self._sandboxes: Sandboxes | None = None
 
     def plan(self, launch: Launch) -> Plan:
         """The plan that `start` would execute."""
         return create.plan_of(self.root, launch)
 
+    def next_id(self) -> str:
+        """See `Runtime.next_id`."""
+        return self._sandboxes.take() if self._sandboxes is not None else ""
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+        if self._sandboxes is not None:
+            self._sandboxes.close()
+
     def start(self, launch: Launch) -> Started:
-        """See `Runtime.start`."""
-        executed = create.create(self.root, launch)
+        """See `Runtime.start`. Who starts a second container may start a third: for that one a sandbox is prepared."""
+        if self._started and launch.repeated and self._sandboxes is None:
+            from ringfence.runtime.sandbox import Sandboxes
+
+            self._sandboxes = Sandboxes()
+        self._started = True
+        executed = create.create(self.root, launch, sandboxes=self._sandboxes if launch.repeated else None)
         if (launch.spec.get("hooks") or {}).get("poststart"):
             try:
                 hooks.run(self._record(launch.id), "poststart", state.RUNNING)

@@ -28,7 +28,10 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("FORK", "", "fork into the new pid namespace"),
     ("BECOME", "", "become root of the user namespace"),
     ("PROPAGATION", "s:path i:flags", "cut what is mounted at {path} off from the host"),
+    ("STAGE", "", "mount a tmpfs that holds the kernel's file systems before there is a root filesystem"),
+    ("AWAIT", "i:patience", "wait for the rest of the plan"),
     ("ROOT", "i:slot s:staging", "attach the root filesystem at {staging}"),
+    ("MOVE", "s:path i:kernel", "move what is mounted at {path} into the root filesystem"),
     ("MOUNT", "s:type s:source s:target l:options i:attributes i:propagation i:flags", "mount {type} at {target}"),
     ("ATTACH", "i:slot i:allow_proc s:target", "attach {slot} at {target}"),
     (

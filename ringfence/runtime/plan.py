@@ -25,6 +25,7 @@ STDIO = {"inherit": 0, "pipes": 1, "terminal": 2}
 PARENTS = {"monitor": 0, "reaper": 1, "caller": 2}
 
 _HEADER = Struct("<4sIiiIIII")
+_COMMON = 16  # where in the header begins what a first part has in common with the whole: descriptors, stdio, parent
 _OPERATION = Struct("<HHI")
 _INTEGER = Struct("<q")
 _LENGTH = Struct("<I")
@@ -48,10 +49,11 @@ class Operation:
 class Plan:
     """An ordered list of operations, with labels for the descriptor slots that they hand on."""
 
-    __slots__ = ("failed_at", "operations", "slots")
+    __slots__ = ("failed_at", "first", "operations", "slots")
 
     def __init__(self) -> None:
         self.failed_at = -1  # the number of the operation that the executor reported
+        self.first = 0  # how many operations, from the beginning, can be executed before the rest is known
         self.operations: list[Operation] = []
         self.slots: list[str] = []
 
@@ -106,13 +108,33 @@ class Plan:
         fault: tuple[int, int] = (-1, 0),
     ) -> bytes:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
-        out = [_HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])]
-        for operation in self.operations:
-            code, arguments, _text = BY_NAME[operation.name]
-            body = _encode(arguments, operation)
-            out.append(_OPERATION.pack(code, operation.actor, len(body)))
-            out.append(body)
-        return b"".join(out)
+        header = _HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
+        return header + _encode_all(self.operations)
+
+    def first_of(self, encoded: bytes) -> bytes:
+        """What in `encoded`, this plan's encoding, the first part depends on; `await_rest` makes a plan of it."""
+        return encoded[_COMMON : _HEADER.size + len(_encode_all(self.operations[: self.first]))]
+
+
+def await_rest(first: bytes, count: int, patience: int) -> bytes:
+    """The encoded plan of a first part of `count` operations, which then waits `patience` milliseconds for the rest."""
+    wait = _encode_all([Operation(RUNTIME, "AWAIT", (patience,), "")])
+    return _HEADER.pack(b"RFP1", count + 1, -1, 0, 0, 0, 0, 0)[:_COMMON] + first + wait
+
+
+def begins_with(encoded: bytes, first: bytes) -> bool:
+    """Whether an encoded plan begins with that first part, to the byte."""
+    return encoded.startswith(first, _COMMON)
+
+
+def _encode_all(operations: Sequence[Operation]) -> bytes:
+    out = []
+    for operation in operations:
+        code, arguments, _text = BY_NAME[operation.name]
+        body = _encode(arguments, operation)
+        out.append(_OPERATION.pack(code, operation.actor, len(body)))
+        out.append(body)
+    return b"".join(out)
 
 
 def _encode(arguments: Sequence[tuple[str, str]], operation: Operation) -> bytes:

@@ -48,6 +48,7 @@ class Bystander:
         self.engine.system_prune(volumes=True)
         assert self.container.inspect()["State"]["Pid"] == self.pid
         assert self.container.status == "running"
+        self.engine.runtime.close()  # what is prepared for a next container is no leak
         leaks.assert_nothing_left(self.before)
 
 

@@ -69,6 +69,11 @@ class CgroupDriver:
         levels = [self._places.levels(hierarchy, cgroup)[1:] for hierarchy in self._layout.hierarchies]
         return [level.path for hierarchy in levels for level in hierarchy]
 
+    def assume_new(self, cgroup: str) -> None:
+        """Compute for this one as if nothing were set in it: it is about to be made, or has been for this purpose."""
+        self._places = Places(self._layout, self._places.own)
+        self._places.new = cgroup
+
     def preset(self, cgroup: str) -> list[Setting]:
         """What must be written before there is any process in it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringfence.errors import InvalidInput
-from ringfence.linux.cgroups.setting import Group
+from ringfence.linux.cgroups.setting import Group, NewGroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 
 class Places:
-    """The cgroups of a layout. With `own`, paths start at this process's cgroups and not at the hierarchies' roots."""
+    """The cgroups of a layout. With `own`, paths start at this process's cgroups and not at the hierarchies' roots.
 
-    __slots__ = ("_last", "layout", "own")
+    `new` is one that has nothing set yet, whether it is there already or not.
+    """
+
+    __slots__ = ("_last", "layout", "new", "own")
 
     def __init__(self, layout: Layout, own: bool) -> None:
         self.layout = layout
         self.own = own
+        self.new = ""
         self._last: tuple[str, dict[str, list[Group]]] = ("", {})
 
     def levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
@@ -38,6 +42,8 @@ class Places:
                 raise InvalidInput(f"linux.cgroupsPath: {cgroup!r} has a component that is no name: {part!r}")
             if part:
                 levels.append(Group(f"{levels[-1].path}/{part}", root))
+        if cgroup == self.new and len(levels) > 1:
+            levels[-1] = NewGroup(levels[-1].path, root)
         return levels
 
     def all(self, cgroup: str) -> list[Group]:

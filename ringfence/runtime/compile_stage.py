@@ -1,0 +1,96 @@
+"""Plan, stage: the kernel's file systems, mounted before there is a root filesystem, and moved into it afterwards.
+
+What a container shares with the next one of its kind comes first: namespaces, cgroups, /proc, /dev and /sys. That
+needs nothing of an image, so that a helper can execute this first part of a plan before anybody asks for a container
+(sandbox.py). A tmpfs holds those mounts until then.
+"""
+
+from __future__ import annotations
+
+from ringfence.linux.mountoptions import MountFlag, parse_options
+from ringfence.runtime import compile_mounts
+from ringfence.runtime.compile_namespaces import requested
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ringfence.runtime.facts import Facts
+    from ringfence.runtime.plan import Plan
+
+_TYPES = frozenset({"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"})
+_KERNEL = ("proc", "sysfs")  # nothing may lead them astray (CVE-2019-19921): see op_mount
+_MADE = frozenset({"mount", "pid", "ipc", "uts", "network", "cgroup"})
+
+
+class Stage:
+    """The first `count` mounts of a spec, whose topmost are `tops`: path → type. `devices`: and those of /dev."""
+
+    __slots__ = ("count", "devices", "tops")
+
+    def __init__(self, count: int, tops: dict[str, str], *, devices: bool) -> None:
+        self.count = count
+        self.tops = tops
+        self.devices = devices
+
+
+def of(spec: dict[str, Any], facts: Facts) -> Stage | None:
+    """What of a container can be staged; None if something before the root filesystem is its alone.
+
+    Hooks are, which see the mount namespace as it is being made, and all that is joined, lent or mapped.
+    """
+    linux, kinds = spec.get("linux") or {}, requested(spec)
+    if facts.monitoring is None or facts.wait or facts.rootless or facts.hide is not None or facts.preserve:
+        return None
+    if kinds.get("mount") != "" or not kinds.keys() <= _MADE or any(kinds.values()):
+        return None
+    if spec.get("hooks") or facts.resctrl is not None or facts.netdevices or facts.labels:
+        return None
+    if linux.get("rootfsPropagation"):
+        return None
+    count, tops = 0, dict[str, str]()
+    mounts = spec.get("mounts") or []
+    for mount in mounts:
+        if not _needs_nothing(mount) or (mount["type"].startswith("cgroup") and kinds.get("cgroup") != ""):
+            break
+        path = compile_mounts.place(mount)
+        top = path[: path.find("/", 1)] if "/" in path[1:] else path
+        if path == top:
+            if top in tops:
+                break
+            tops[top] = mount["type"]
+        elif top not in tops:
+            break
+        count += 1
+    if not tops:
+        return None
+    later = [compile_mounts.place(mount) for mount in mounts[count:]]
+    devices = [device["path"] for device in linux.get("devices") or []]
+    alone = "/dev" in tops and all(path.startswith("/dev/") and ".." not in path for path in devices)
+    return Stage(count, tops, devices=alone and not any(path.startswith("/dev") for path in later))
+
+
+def _needs_nothing(mount: dict[str, Any]) -> bool:
+    """Whether a mount needs nothing of the root filesystem: no source, no mode or content of what it covers."""
+    if mount.get("type") not in _TYPES:
+        return False
+    path, options = compile_mounts.place(mount), parse_options(mount.get("options") or [])
+    if compile_mounts.is_bind(mount, options) or options.propagation or options.flags_set & MountFlag.REMOUNT:
+        return False
+    plain = path != "/" and not path.endswith("/") and not {"", ".", ".."} & set(path[1:].split("/"))
+    return plain and not compile_mounts.special(mount, options, [])
+
+
+def mount(plan: Plan, spec: dict[str, Any], facts: Facts, stage: Stage) -> None:
+    """The mounts and the devices on the stage; with this the first part of the plan ends."""
+    plan.container("STAGE", reason="/proc, /dev and /sys do not wait for the root filesystem")
+    compile_mounts.mount_all(plan, {**spec, "mounts": spec["mounts"][: stage.count]}, facts, {})
+    if stage.devices:
+        compile_mounts.devices(plan, spec, {})
+    plan.first = len(plan.operations)
+
+
+def move(plan: Plan, stage: Stage) -> None:
+    """From the stage into the root filesystem."""
+    for path, type in stage.tops.items():
+        plan.container("MOVE", path, type in _KERNEL, reason="what was mounted before there was a root filesystem")

@@ -1,0 +1,131 @@
+"""Prepared sandboxes: the first part of the next container's plan, executed before anybody asks for that container.
+
+After a start a helper executes the same first part again, for a new id: namespaces, cgroups, /proc, /dev and /sys. Then
+it waits for the rest. The next container takes that id, and if its own plan begins with the very same bytes, the helper
+gets the rest of it; else the sandbox is undone and everything is made anew. So nothing is decided by what was prepared,
+and there is no second way to make a container. A helper whose caller has gone, or whose `PATIENCE` is over, undoes what
+it has made.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+
+from ringfence.linux import sockets
+from ringfence.runtime import execute
+from ringfence.runtime.plan import await_rest, begins_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.runtime.plan import Plan
+
+PATIENCE = 1.0
+"""Seconds that a sandbox waits. What is mounted on the host stays in use so long, when it is unmounted there."""
+_MARGIN = 0.1  # of these, so that none is taken that is about to go
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+_STATUS = ("Umask", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus_allowed_list", "Mems_allowed_list")
+
+
+class Sandbox:
+    """One that waits, for the container `id`; `first` is what its helper has executed (plan.py, `first_of`)."""
+
+    __slots__ = ("control", "first", "helper", "id", "inherited", "until")
+
+    def __init__(self, id: str, first: bytes, helper: int, control: sockets.Socket, inherited: object) -> None:
+        self.id = id
+        self.first = first
+        self.helper = helper
+        self.control = control
+        self.inherited = inherited
+        self.until = time.monotonic() + PATIENCE - _MARGIN
+
+    def give(self, encoded: bytes) -> bool:
+        """Let it go on with a whole plan; False if it cannot, and then it undoes what it has made."""
+        if time.monotonic() > self.until or not begins_with(encoded, self.first) or inherited() != self.inherited:
+            return False
+        memory = execute.memory_file(encoded)
+        try:
+            sockets.send_descriptors(self.control, b"G", [memory])
+        except OSError:  # it was killed
+            return False
+        finally:
+            os.close(memory)
+        return True
+
+    def end(self) -> None:
+        """Have it undone, and wait until it is."""
+        with self.control:
+            self.control.shutdown(sockets.SHUT_WR)
+            while self.control.receive(execute.MESSAGE):
+                pass
+
+
+class Sandboxes:
+    """At most one that waits, and those that are taken by a container that is about to start."""
+
+    __slots__ = ("_process", "_taken", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[Sandbox] = []  # a list, as its `pop` is one step also where several threads take
+        self._taken: dict[str, Sandbox] = {}
+        self._process = os.getpid()
+
+    def take(self) -> str:
+        """The id of the container that one is for, "" if there is none. It is the caller's alone from then on."""
+        now = time.monotonic()
+        self._leave_to_parent()
+        for id, taken in list(self._taken.items()):
+            if now > taken.until and self._taken.pop(id, taken) is taken:
+                taken.control.close()
+        try:
+            sandbox = self._waiting.pop()
+        except IndexError:
+            return ""
+        if now > sandbox.until:
+            sandbox.control.close()
+            return ""
+        self._taken[sandbox.id] = sandbox
+        return sandbox.id
+
+    def of(self, id: str) -> Sandbox | None:
+        """The one that was taken with that id."""
+        return self._taken.pop(id, None)
+
+    def prepare(self, plan: Plan, encoded: bytes, id: str, scratch: str) -> None:
+        """Begin to prepare one like the container `id`, which was started by that plan; it is not waited for."""
+        if self._waiting or not plan.first:
+            return
+        new = os.urandom(len(id) // 2).hex()
+        first = plan.first_of(encoded).replace(id.encode(), new.encode())
+        if len(new) != len(id):
+            return
+        try:
+            helper, control = execute.begin(await_rest(first, plan.first, int(PATIENCE * 1000)), scratch, ())
+        except OSError:  # no descriptor, no process to be had: then a next container tells of it, if it is still so
+            return
+        self._waiting.append(Sandbox(new, first, helper, control, inherited()))
+
+    def close(self) -> None:
+        """Have all of them undone."""
+        self._leave_to_parent()
+        while self._waiting:
+            self._waiting.pop().end()
+
+    def _leave_to_parent(self) -> None:
+        """After a fork what was prepared before is the parent's."""
+        if self._process != os.getpid():
+            self._waiting, self._taken, self._process = [], {}, os.getpid()
+
+
+def inherited() -> object:
+    """What a helper gets from us and hands on: one that was prepared must have got what another would get now."""
+    with open("/proc/self/status") as file:
+        status = [line for line in file if line.startswith(_STATUS)]
+    with open("/proc/self/oom_score_adj") as file:
+        score = file.read()
+    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES]
+    limits = [resource.getrlimit(limit) for limit in _LIMITS]
+    return status, score, namespaces, limits, os.getpriority(os.PRIO_PROCESS, 0)
