@@ -104,7 +104,7 @@ def gather(
 ) -> HostFacts:
     """The facts of this machine for these options. InvalidInput for a --device that is not one."""
     from ringfence.linux import capabilities, namespaces
-    from ringfence.runtime.create import groups_settable
+    from ringfence.runtime.gather import groups_settable
 
     system = os.uname()
     return HostFacts(

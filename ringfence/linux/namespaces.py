@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from ringfence.errors import InvalidInput
-from ringfence.linux import _libc
-from ringfence.linux.filedescriptor import FileDescriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
+
+    from ringfence.linux.filedescriptor import FileDescriptor
 
     Result = TypeVar("Result")
 
@@ -95,21 +94,29 @@ def same_as_host(pid: int) -> dict[str, bool]:
 
 def open(pid: int | str, kind: str) -> FileDescriptor:
     """A descriptor that keeps the namespace alive and that `enter` takes."""
+    from ringfence.linux.filedescriptor import FileDescriptor
+
     return FileDescriptor(os.open(path(pid, kind), os.O_RDONLY | os.O_CLOEXEC))
 
 
 def kind_of(descriptor: int) -> str:
     """The kind of an open namespace file; OSError ENOTTY if it is none."""
+    import fcntl
+
     return _BY_FLAG[fcntl.ioctl(descriptor, _NS_GET_NSTYPE)].name
 
 
 def enter(descriptor: int, kind: str) -> None:
     """setns(2) of the calling thread, only if the descriptor is of this kind (EINVAL otherwise)."""
+    from ringfence.linux import _libc
+
     _libc.setns(descriptor, KINDS[kind].flag)
 
 
 def unshare(flags: int) -> None:
     """Move the calling thread into new namespaces (NEWPID and NEWTIME: its children from now on)."""
+    from ringfence.linux import _libc
+
     _libc.unshare(flags)
 
 

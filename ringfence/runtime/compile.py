@@ -16,8 +16,8 @@ from ringfence.runtime import (
     compile_namespaces,
     compile_process,
     compile_root,
-    compile_stage,
 )
+from ringfence.runtime.facts import PID_FILE, START_SOCKET
 from ringfence.runtime.plan import Plan
 
 TYPE_CHECKING = False
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
     from ringfence.runtime.facts import Facts
 
-START_SOCKET = "start.sock"
-PID_FILE = "init"
-
 
 def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     """The plan that creates a container and executes its program. InvalidInput names what the spec got wrong."""
     plan = Plan()
     process = spec.get("process") or {}
-    stage = compile_stage.of(spec, facts)
+    stage = None
+    if facts.monitoring is not None:
+        from ringfence.runtime import compile_stage
+
+        stage = compile_stage.of(spec, facts)
     joins = compile_namespaces.begin(plan, spec)
     cgroup_slot = compile_cgroups.create(plan, spec, facts)
     if stage is not None:
@@ -106,28 +107,3 @@ def _enter(plan: Plan, spec: dict[str, Any], facts: Facts, joins: dict[str, int]
 
 def _window(facts: Facts) -> tuple[int, int]:
     return facts.monitoring.window if facts.monitoring is not None else (0, 0)
-
-
-def compile_exec(process: dict[str, Any], facts: Facts) -> Plan:
-    """The plan that executes another process in a running container, whose namespaces are `facts.namespaces`."""
-    plan = Plan()
-    cgroup_slot = compile_cgroups.open_existing(plan, facts)
-    joins = compile_namespaces.open_running(plan, facts)
-    compile_process.monitor(plan, facts)
-    compile_process.affinity(plan.runtime, process, "initial")
-    compile_namespaces.clone_into(plan, joins, cgroup_slot, facts)
-    if facts.state:
-        plan.runtime("RECORD", facts.state, reason="the process id of this exec session")
-    compile_process.before_namespaces(plan, process)
-    compile_cgroups.join(plan, facts)
-    compile_process.affinity(plan.container, process, "final")
-    labels = compile_process.open_labels(plan, process, facts)
-    compile_namespaces.enter_running(plan, joins, facts)
-    compile_mounts.console(plan, process, _window(facts), bind=False)
-    compile_process.attributes(plan, process, facts)
-    plan.container("CWD", process["cwd"], 0, reason="process.cwd")
-    compile_process.identity(plan, {}, process, facts)
-    plan.container("RESOLVE", process["args"][0], process.get("env") or [], reason="PATH of the process's environment")
-    compile_process.confine(plan, process, facts, labels)
-    compile_process.execute(plan, {}, process)
-    return plan

@@ -11,7 +11,7 @@ import os
 
 from ringfence.linux.mountoptions import MountFlag
 from ringfence.runtime import compile_process, compile_root
-from ringfence.runtime.compile import PID_FILE
+from ringfence.runtime.facts import PID_FILE
 from ringfence.runtime.plan import Plan
 
 TYPE_CHECKING = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ringfence.errors import Unsupported
 from ringfence.linux.mountoptions import MountFlag
 from ringfence.linux.namespaces import KINDS
-from ringfence.oci.runtime_spec import sysctl_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +161,10 @@ def parameters(plan: Plan, spec: dict[str, Any]) -> None:
         plan.container("HOSTNAME", spec["hostname"], reason="hostname")
     if spec.get("domainname"):
         plan.container("DOMAINNAME", spec["domainname"], reason="domainname")
-    for key, value in ((spec.get("linux") or {}).get("sysctl") or {}).items():
+    sysctls = (spec.get("linux") or {}).get("sysctl") or {}
+    if sysctls:
+        from ringfence.oci.runtime_spec import sysctl_path
+    for key, value in sysctls.items():
         plan.container("SYSCTL", f"/proc/sys/{sysctl_path(key)}", str(value).encode(), 0, reason=f"linux.sysctl: {key}")
 
 

@@ -9,10 +9,11 @@ from ringfence import json
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
-from ringfence.runtime import compile_hooks, compile_process, hooks, state
+from ringfence.runtime import compile_hooks, compile_process, state
 from ringfence.runtime.compile import compile_container
 from ringfence.runtime.execute import HelperDied, execute
 from ringfence.runtime.facts import Facts
+from ringfence.runtime.gather import groups_settable, rare, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ def _poststop(plan: Plan, root: str, id: str, error: BaseException) -> None:
     """
     first = next((n for n, one in enumerate(plan.operations) if one.name == "HOOK"), len(plan.operations))
     if first <= plan.failed_at or (isinstance(error, HelperDied) and first < len(plan.operations)):
+        from ringfence.runtime import hooks
+
         for warning in hooks.run_all(state.load(root, id), "poststop", state.STOPPED):
             error.add_note(warning)
 
@@ -279,25 +282,6 @@ def _refuse_limits(resources: dict[str, Any]) -> None:
                                hint="--cgroup-manager is disabled")  # fmt: skip
 
 
-def groups_settable() -> bool:
-    """Whether processes of our user namespace may set supplementary groups (user_namespaces(7))."""
-    if namespaces.privileged():
-        return True
-    with open("/proc/self/setgroups") as file:
-        return file.read() != "deny\n"
-
-
-def rare(spec: dict[str, Any], process: dict[str, Any], id: str) -> dict[str, Any]:
-    """The facts that few ask for, as arguments of `Facts`: resctrl, network devices, security modules."""
-    linux = spec.get("linux") or {}
-    asked = [linux.get(name) for name in ("intelRdt", "netDevices", "mountLabel")]
-    if not any(asked) and not process.get("apparmorProfile") and not process.get("selinuxLabel"):
-        return {}
-    from ringfence.runtime import rare_facts
-
-    return rare_facts.gather(spec, process, id)
-
-
 def _delegated(driver: CgroupDriver) -> list[str]:
     # Delegation is unsafe in v1; an ordinary user owns its cgroup already.
     if driver.kind != "v2" or not namespaces.privileged():
@@ -312,17 +296,6 @@ def _kernel_mounts() -> list[str]:
     from ringfence.linux import mountinfo
 
     return [entry.target for entry in reversed(mountinfo.read()) if entry.type in ("proc", "sysfs")]
-
-
-def seccomp(root: str, spec: dict[str, Any]) -> tuple[bytes | None, int]:
-    """The compiled filter of linux.seccomp and its flags for seccomp(2); compiled once for all containers."""
-    profile = (spec.get("linux") or {}).get("seccomp")
-    if not profile:
-        return None, 0
-    from ringfence.linux import seccompcache, seccompprofile
-
-    filter = seccompcache.cached_filter(profile, os.path.join(os.path.dirname(root), "seccomp"))
-    return filter, seccompprofile.flags(profile)
 
 
 def _resctrl(spec: dict[str, Any], facts: Facts) -> list[str]:

@@ -7,7 +7,7 @@ import time
 
 from ringfence.errors import Conflict, Failed
 from ringfence.linux import signals
-from ringfence.runtime import hooks, state
+from ringfence.runtime import state
 from ringfence.runtime.kill import kill, wait
 
 TYPE_CHECKING = False
@@ -50,7 +50,11 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
             os.rmdir(directory)
         except FileNotFoundError:
             continue  # the monitor has removed it
-    warnings = hooks.run_all(record, "poststop", state.STOPPED)
+    warnings: list[str] = []
+    if record.hooks:
+        from ringfence.runtime import hooks
+
+        warnings = hooks.run_all(record, "poststop", state.STOPPED)
     state.remove(record.directory)
     return warnings
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ringfence.runtime.interface import Monitoring
 
 
+START_SOCKET, PID_FILE = "start.sock", "init"
+"""In a container's state directory: where `start` knocks, and the pids of its first process and of its monitor."""
+
+
 class Facts:
     """Everything outside of the spec that a plan depends on.
 

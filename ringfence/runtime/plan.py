@@ -49,10 +49,11 @@ class Operation:
 class Plan:
     """An ordered list of operations, with labels for the descriptor slots that they hand on."""
 
-    __slots__ = ("failed_at", "first", "operations", "slots")
+    __slots__ = ("_first_size", "failed_at", "first", "operations", "slots")
 
     def __init__(self) -> None:
         self.failed_at = -1  # the number of the operation that the executor reported
+        self._first_size = 0
         self.first = 0  # how many operations, from the beginning, can be executed before the rest is known
         self.operations: list[Operation] = []
         self.slots: list[str] = []
@@ -109,11 +110,13 @@ class Plan:
     ) -> bytes:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
         header = _HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
-        return header + _encode_all(self.operations)
+        first = _encode_all(self.operations[: self.first])
+        self._first_size = len(first)
+        return header + first + _encode_all(self.operations[self.first :])
 
     def first_of(self, encoded: bytes) -> bytes:
-        """What in `encoded`, this plan's encoding, the first part depends on; `await_rest` makes a plan of it."""
-        return encoded[_COMMON : _HEADER.size + len(_encode_all(self.operations[: self.first]))]
+        """What in `encoded`, which `encode` returned, the first part depends on; `await_rest` makes a plan of it."""
+        return encoded[_COMMON : _HEADER.size + self._first_size]
 
 
 def await_rest(first: bytes, count: int, patience: int) -> bytes:

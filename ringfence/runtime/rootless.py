@@ -146,7 +146,7 @@ def _find_or_make(directory: str, containers: str, warnings: list[str]) -> int:
 
 def _of_containers(containers: str) -> int | None:
     """The namespace that a container's monitor lives in."""
-    from ringfence.runtime.compile import PID_FILE
+    from ringfence.runtime.facts import PID_FILE
 
     own = namespaces.inode("self", "user")
     for id in os.listdir(containers) if os.path.isdir(containers) else ():

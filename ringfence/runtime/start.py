@@ -8,8 +8,8 @@ from ringfence import json
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput, RingfenceError
 from ringfence.linux import sockets
 from ringfence.runtime import hooks, state
-from ringfence.runtime.compile import START_SOCKET
 from ringfence.runtime.execute import MESSAGE
+from ringfence.runtime.facts import START_SOCKET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

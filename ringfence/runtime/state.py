@@ -15,7 +15,7 @@ import os
 from ringfence import json
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
 from ringfence.linux import processes, sockets
-from ringfence.runtime.compile import PID_FILE, START_SOCKET
+from ringfence.runtime.facts import PID_FILE, START_SOCKET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -67,10 +67,10 @@ def test_a_fault_at_any_operation_is_named_and_leaves_everything_as_it_was(
 ) -> None:
     launch = rich(bundle, short_directory)
     launch.monitoring = None
-    plan = create.plan_of(str(failing.root), launch, wait=verb == "create")
     words = [verb, "--bundle", str(bundle.write()), bundle.id]
     assert failing(-1, *words)[0] == 0  # makes what all containers share: the directory of states, the parent cgroup
     failing(-1, "delete", "--force", bundle.id)
+    plan = create.plan_of(str(failing.root), launch, wait=verb == "create")
     waiting = next((n for n, one in enumerate(plan.operations) if one.name == "WAIT"), len(plan.operations))
     before = leaks.Census.take(short_directory)
     for operation in operations(plan, every=verb == "create"):

@@ -9,7 +9,8 @@ import pytest
 from ringfence.errors import Unsupported
 from ringfence.linux.mounts import Mount
 from ringfence.oci.runtime_spec import default_spec
-from ringfence.runtime.compile import compile_container, compile_exec
+from ringfence.runtime.compile import compile_container
+from ringfence.runtime.compile_exec import compile_exec
 from ringfence.runtime.compile_process import cpu_mask
 from ringfence.runtime.facts import Facts
 from ringfence.runtime.plan import Operation, Plan

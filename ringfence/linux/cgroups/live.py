@@ -8,7 +8,7 @@ import time
 
 from ringfence.errors import Unsupported
 from ringfence.linux import signals
-from ringfence.linux.cgroups import blockio, cpu, freezer, memory, pids
+from ringfence.linux.cgroups import freezer
 from ringfence.linux.cgroups.setting import GONE
 
 TYPE_CHECKING = False
@@ -22,6 +22,8 @@ _REMOVAL_PATIENCE = 5.0  # seconds; the kernel lets go of an exited process's cg
 
 
 def stats(places: Places, cgroup: str) -> dict[str, dict[str, int | None]]:
+    from ringfence.linux.cgroups import blockio, cpu, memory, pids
+
     tree, (_, bandwidth) = places.v2(cgroup), places.controlled(cgroup, "cpu")
     version, accounting = places.controlled(cgroup, "cpuacct")
     times = cpu.stats_v2(tree) if tree is not None and version != 1 else cpu.stats_v1(bandwidth, accounting)

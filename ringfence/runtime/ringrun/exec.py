@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ringfence.commandline import Flag, UsageError
 from ringfence.errors import InvalidInput
-from ringfence.oci.shape import parse_json
 from ringfence.runtime import exec
 from ringfence.runtime.ringrun import handover, terminal
 from ringfence.runtime.ringrun.verb import MANY, Verb
@@ -30,6 +29,7 @@ def run(call: Call) -> int:
         frozen=call.frozen(record) and not call.flags.on("ignore-paused"),
         subgroups=_subgroups(call.flags.many("cgroup")),
         parent="reaper" if detach else "caller",
+        checked=_of_container_alone(call),
     )
     try:
         handover.give(call, executed)
@@ -43,10 +43,17 @@ def run(call: Call) -> int:
     return 0
 
 
+def _of_container_alone(call: Call) -> bool:
+    """Whether the process is the container's own, which was checked when that was created, but for plain arguments."""
+    return not call.flags.given.keys() - {"detach"} and all(word.isascii() for word in call.flags.operands)
+
+
 def _process(call: Call, base: dict[str, Any]) -> dict[str, Any]:
     """The process object of a file, or the container's own with what the flags change."""
     path = call.flags.text("process")
     if path:
+        from ringfence.oci.shape import parse_json
+
         with open(path, "rb") as file:
             process = parse_json(file.read(), path)
         if not isinstance(process, dict):

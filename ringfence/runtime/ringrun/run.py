@@ -31,6 +31,8 @@ def run(call: Call) -> int:
 
 
 def _poststart(call: Call) -> None:
+    if not call.record().hooks:
+        return
     from ringfence.runtime import hooks, state
 
     try:
