@@ -13,7 +13,7 @@ truncate -s 4G "$results/disk"
 mkfs.ext4 -q -F -O ^has_journal "$results/disk"
 timeout --foreground --signal=KILL 900 qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -machine pc,smm=off -cpu max,la57=off \
     -smp 2 -m 3072 -nodefaults -no-user-config -display none -serial stdio -no-reboot \
-    -kernel "$kernel/vmlinux" -initrd "$kernel/initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off pti=off \
+    -kernel "$kernel/vmlinux" -initrd "$kernel/initrd" -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off pti=off \
         nokaslr no_timer_check random.trust_cpu=on psi=1 lane_tree=$tree lane_kernel=$kernel lane=$lane" \
     -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
     -device virtio-9p-pci,fsdev=root,mount_tag=root \
