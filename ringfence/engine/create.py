@@ -12,7 +12,7 @@ from ringfence.engine.options import parse
 from ringfence.engine.options_kinds import texts
 from ringfence.engine.options_network import requests
 from ringfence.engine.records import CREATED, ContainerRecord
-from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
+from ringfence.errors import Conflict, InvalidInput, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,16 +102,17 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None, options: 
 
 
 def settle_network(options: Options) -> None:
-    """An ordinary user's container is in no network unless it is told otherwise."""
+    """An ordinary user's container is in no network where that cannot be had and nobody has asked for it."""
     from ringfence.linux import namespaces
 
-    if namespaces.privileged():
+    if namespaces.privileged() or not requests(options):
         return
-    if not options.given("network"):
+    from ringfence.engine import plug_rootless
+
+    if options.given("network") or options.publish or options.publish_all:
+        plug_rootless.admit(options)
+    elif plug_rootless.usable():
         options.network = "none"
-    elif requests(options):
-        raise Unsupported(f"--network: {options.network}: networks of an ordinary user are not built yet",
-                          hint="use none, host or container:NAME")  # fmt: skip
 
 
 def describe(image: Image, name: str, command: Sequence[str] | None, options: Options) -> ContainerRecord:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
     from ringfence.engine.plug import Plug
+    from ringfence.engine.plug_rootless import RootlessPlug
     from ringfence.engine.records import ContainerRecord
 
 _ENTRY = "import sys; sys.path.insert(0, sys.argv[1]); from ringfence.engine.exited import main; main(sys.argv[2:])"
@@ -45,7 +46,7 @@ def _group(engine: Engine, options: Options) -> str:
 
 
 def prepare(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int] = (0, 0),
-            plug: Plug | None = None) -> Launch:  # fmt: skip
+            plug: Plug | RootlessPlug | None = None) -> Launch:  # fmt: skip
     """The launch of a container, with its bundle written: config.json, hostname, hosts, resolv.conf, filled volumes."""
     from ringfence.engine.options_namespaces import container_of
 

@@ -18,6 +18,7 @@ from ringfence.engine.networks import Endpoint
 from ringfence.engine.options_network import requests
 from ringfence.engine.spec_files import Place
 from ringfence.errors import NotFound
+from ringfence.linux import namespaces as linux_namespaces
 from ringfence.linux import processes
 from ringfence.network import drivers
 from ringfence.network.values import Attachment
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
+    from ringfence.engine.plug_rootless import RootlessPlug
     from ringfence.engine.records import ContainerRecord
     from ringfence.network.firewall import Firewall
     from ringfence.network.ports import Reserved
@@ -134,7 +136,7 @@ class Lock:
         os.close(self._descriptor)
 
 
-def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | None:
+def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | RootlessPlug | None:
     """Hand out addresses and ports to a container that is to be started; None if it is in no network.
 
     NotFound for a network, Conflict for an address or a port that somebody has, InvalidInput for one that cannot be.
@@ -142,6 +144,10 @@ def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | No
     asked = requests(options)
     if not asked:
         return None
+    if not linux_namespaces.privileged():
+        from ringfence.engine import plug_rootless
+
+        return plug_rootless.take(engine, record, options)
     from ringfence.engine import dns
 
     plug = Plug(engine, record, options)
@@ -176,6 +182,10 @@ def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | No
 
 def release(engine: Engine, id: str) -> None:
     """Take a container that does not run out of its networks, and give back its addresses and ports. Repeatable."""
+    if not linux_namespaces.privileged():
+        from ringfence.engine import plug_rootless
+
+        return plug_rootless.release(engine, id)
     endpoints, published = engine.networks.endpoints(container=id), engine.networks.ports(id)
     if not endpoints and not published:
         return
@@ -196,6 +206,10 @@ def release(engine: Engine, id: str) -> None:
 
 def sweep(engine: Engine) -> None:
     """Release what containers have that do not run any more, and that nobody is starting or removing."""
+    if not linux_namespaces.privileged():
+        from ringfence.engine import plug_rootless
+
+        return plug_rootless.sweep(engine)
     from ringfence.engine.lock import Lock as ContainerLock
 
     stale = [endpoint for endpoint in engine.networks.endpoints() if not _alive(endpoint)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.plug import Plug
+    from ringfence.engine.plug_rootless import RootlessPlug
     from ringfence.engine.records import ContainerRecord
     from ringfence.runtime.interface import Started
 
@@ -58,7 +59,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
         _forget_last_run(engine, record)
     if keep:
         _mark_started(engine, record, by_policy)
-    plug: Plug | None = None
+    plug: Plug | RootlessPlug | None = None
     try:
         if requests(options):
             from ringfence.engine.plug import take
