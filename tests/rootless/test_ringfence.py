@@ -168,7 +168,8 @@ def test_ids_that_are_not_mapped_are_refused_with_a_reason(alice: Person) -> Non
     done = alice.ringfence("run", "--rm", "-u", "100000", "host", "id")
     assert done.returncode == 125
     assert done.stderr == (
-        "ringfence: set user id 100000, which the user namespace does not map: invalid argument\n"
+        "ringfence: become user 100000, group 0: set user id 100000, which the user namespace does not map: "
+        "invalid argument\n"
     )
 
 
