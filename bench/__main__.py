@@ -20,6 +20,7 @@ from bench.density import density
 from bench.layers import Layers, unpacks
 from bench.material import LARGE, MIB, SMALL, Material
 from bench.measure import Timing
+from bench.networks import engines, enter_network, leave_network, network_starts, throughput
 from bench.pulls import pulls
 from bench.report import Promise, ratio
 from bench.starts import execs, starts
@@ -38,6 +39,7 @@ class Scale:
         self.layers = 100_000_000 if quick else 500_000_000
         self.unpack_rounds = 3 if quick else 7
         self.pull_rounds = 1 if quick else 5
+        self.throughput_rounds = 3 if quick else 7
         self.density = 5 if quick else 20
         self.image = 100_000_000 if quick else 1_000_000_000
         self.disk = 5_000_000_000 if quick else 24_000_000_000
@@ -190,7 +192,31 @@ def measure_builds(scale: Scale, data: Path, engines: list[EngineCommand]) -> li
     return [Promise("ringfence build / podman build, from the cache", measured, 0.3, "x")]
 
 
-LANES = {"all": measure, "starts": measure_starts_alone, "images": measure_images}
+def measure_networks(scale: Scale, data: Path, state: Path) -> list[Promise]:
+    """Starts with a bridge and a published port, and what passes through both."""
+    material = Material(data / "material", 4 * MIB)
+    enter_network()
+    try:
+        with engines(material, data, state) as hosts:
+            timings = network_starts(hosts, scale.exec_rounds)
+            report.timings("start to exit with a bridge and a published port", timings, "podman")
+            passed = {one.name: one for one in throughput(hosts, scale.throughput_rounds)}
+            head = ["", "runs", "container to container Gbit/s", "by a published port Gbit/s"]
+            report.table("what passes", head, [one.row() for one in passed.values()])
+    finally:
+        leave_network()
+    what = "ringfence run --rm with a bridge and a port /"
+    ours, theirs = passed.get("ringfence"), passed.get("docker")
+    both = list(zip(ours.medians(), theirs.medians(), strict=True)) if ours and theirs else [(None, None)] * 2
+    return [
+        Promise(f"{what} podman's", _of(timings, "ringfence", "podman"), 0.35, "x"),
+        Promise(f"{what} docker's", _of(timings, "ringfence", "docker"), 0.25, "x"),
+        Promise("docker's throughput / ours, container to container", ratio(both[0][1], both[0][0]), 1 / 0.95, "x"),
+        Promise("docker's throughput / ours, by a published port", ratio(both[1][1], both[1][0]), 1 / 0.95, "x"),
+    ]
+
+
+LANES = {"all": measure, "starts": measure_starts_alone, "images": measure_images, "networks": measure_networks}
 
 
 def _of(timings: list[Timing], ours: str, theirs: str) -> float | None:

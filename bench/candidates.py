@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -127,13 +128,14 @@ class EngineCommand(ImageHost):
         log: Path,
         *,
         flags: Sequence[str] = (),
+        network: Sequence[str] = ("--network", "none"),
         removal: Sequence[str] = (),
         **environment: str,
     ) -> None:
         self.name = name
         self.data = data
         self._argv = list(argv)
-        self._flags = ["--network", "none", *flags]
+        self._flags = [*network, *flags]
         self._removal = ["rm", "--force", *removal]
         self._environment = os.environ | environment
         self._log = str(log)
@@ -142,13 +144,18 @@ class EngineCommand(ImageHost):
     def load(self, archive: Path) -> None:
         self._do("load", "--input", str(archive))
 
-    def run(self, image: str) -> None:
-        self._do("run", "--rm", *self._flags, image, "/bin/true")
+    def run(self, image: str, flags: Sequence[str] = ()) -> None:
+        self._do("run", "--rm", *self._flags, *flags, image, "/bin/true")
 
-    def start_image(self, image: str) -> str:
+    def start_image(self, image: str, flags: Sequence[str] = ()) -> str:
         container = next(self._names)
-        self._do("run", "--detach", "--name", container, *self._flags, image, *PAUSE)
+        self._do("run", "--detach", "--name", container, *self._flags, *flags, image, *PAUSE)
         return container
+
+    def pid(self, container: str) -> int:
+        """Of its first process."""
+        argv = [*self._argv, "inspect", "--format", "{{.State.Pid}}", container]
+        return int(subprocess.run(argv, capture_output=True, check=True, env=self._environment).stdout)
 
     def build(self, context: Path) -> None:
         self._do("build", "--quiet", *self._flags, str(context))
@@ -225,15 +232,9 @@ def runtimes(material: Material, state: Path) -> list[Runtime]:
 def peers(data: Path, state: Path) -> list[EngineCommand]:
     """podman, with a store of its own, if it is installed, and docker, with its daemon's, if one answers."""
     found = []
-    podman, docker = shutil.which("podman"), shutil.which("docker")
-    if podman:
-        own = ["--root", str(data / "podman"), "--runroot", str(state / "podman"), "--tmpdir", str(state / "libpod")]
-        # As root without CAP_SYS_RESOURCE podman cannot raise the limits that it raises by default.
-        flags = ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=10000:10000"]
-        runtime = ["--runtime", "runc"] if crun_refuses(state) else []
-        argv = [podman, *own, "--cgroup-manager", "cgroupfs", *runtime]
-        log, now = state / "podman.log", ["--time", "0"]
-        found.append(EngineCommand("podman", argv, data / "podman", log, flags=flags, removal=now))
+    docker = shutil.which("docker")
+    if shutil.which("podman"):
+        found.append(podman(data, state))
     if docker:
         with contextlib.suppress(Failure):
             execute([docker, "info"])
@@ -242,10 +243,22 @@ def peers(data: Path, state: Path) -> list[EngineCommand]:
     return found
 
 
-def ringfence(data: Path, state: Path) -> EngineCommand:
+def podman(data: Path, state: Path, network: Sequence[str] = ("--network", "none")) -> EngineCommand:
+    """podman, with a store of its own."""
+    own = ["--root", str(data / "podman"), "--runroot", str(state / "podman"), "--tmpdir", str(state / "libpod")]
+    # As root without CAP_SYS_RESOURCE podman cannot raise the limits that it raises by default.
+    flags = ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=10000:10000"]
+    runtime = ["--runtime", "runc"] if crun_refuses(state) else []
+    argv = [shutil.which("podman") or "podman", *own, "--cgroup-manager", "cgroupfs", *runtime]
+    return EngineCommand("podman", argv, data / "podman", state / "podman.log", flags=flags, removal=["--time", "0"],
+                         network=network)  # fmt: skip
+
+
+def ringfence(data: Path, state: Path, network: Sequence[str] = ("--network", "none")) -> EngineCommand:
     """The command, on the same directories as the library."""
     own = {"RINGFENCE_ROOT": str(data), "RINGFENCE_STATE": str(state)}
-    return EngineCommand("ringfence", [our_command("ringfence")], data, state.parent / "ringfence.log", **own)
+    return EngineCommand("ringfence", [our_command("ringfence")], data, state.parent / "ringfence.log", network=network,
+                         **own)  # fmt: skip
 
 
 def our_command(name: str) -> str:

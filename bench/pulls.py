@@ -95,7 +95,7 @@ def _pullers(name: str, state: Path) -> list[Puller]:
 
     @contextlib.contextmanager
     def docker(store: Path) -> Iterator[list[str]]:
-        with _dockerd(store, state / f"d{store.name}") as address:
+        with dockerd(store, state / f"d{store.name}") as address:
             yield ["docker", "--host", address, "pull", name]
 
     found = [Puller("ringfence pull", ringfence)]
@@ -142,13 +142,14 @@ def _registry(place: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _dockerd(store: Path, state: Path) -> Iterator[str]:
-    """A daemon with a store of its own, that leaves this machine's network alone; its address."""
+def dockerd(store: Path, state: Path, *, bridge: bool = False) -> Iterator[str]:
+    """A daemon with a store of its own; its address. Without `bridge` it leaves this machine's network alone."""
+    store.mkdir(exist_ok=True)
     state.mkdir()
     address = f"unix://{state}/sock"
     own = ["--data-root", str(store), "--exec-root", str(state), "--pidfile", f"{state}/pid", "--host", address]
     network = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
-    with _serving(["dockerd", *own, *network, "--storage-driver=overlay2"], state / "log") as alive:
+    with _serving(["dockerd", *own, *(() if bridge else network), "--storage-driver=overlay2"], state / "log") as alive:
 
         def answers() -> bool:
             asked = subprocess.run(["docker", "--host", address, "info"], capture_output=True, check=False)

@@ -1,4 +1,7 @@
-"""After an exit that no owner saw: the monitor turns into this program, which removes or restarts the container."""
+"""After an exit that no owner saw: the monitor turns into this program, which removes or restarts the container.
+
+It is also the program of whatever else is done when nobody waits: a health check, networks without containers.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,11 @@ def main(arguments: Sequence[str]) -> None:
         os._exit(0)  # the monitor has ended for all who wait for its pid; we go on in its place
     with Engine(root, state, snapshotter=snapshotter) as engine:
         try:
-            if verb == "exited":
+            if verb == "idle":
+                from ringfence.engine import idle
+
+                idle.wait(engine)
+            elif verb == "exited":
                 engine.exited(id)
             else:
                 engine.healthcheck(id)

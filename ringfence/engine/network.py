@@ -123,13 +123,19 @@ def rm(engine: Engine, name: str, *, force: bool) -> None:
             raise Conflict(f"network {record.network.name} is in use by container {', '.join(id[:12] for id in used)}",
                            hint="disconnect or remove them first")  # fmt: skip
         engine.networks.delete(record.network.name)
+        with plug.Lock(engine) as held:
+            plug.close(held, record.network)
     events.emit(engine, "network", "destroy", record.network.name, {"type": record.network.driver})
 
 
 def prune(engine: Engine, filters: Mapping[str, Sequence[str]]) -> list[str]:
     """See Engine.network_prune: the names of the networks that were removed because no container has them."""
+    from ringfence.engine import idle
+
     common.known(filters, ("label",))
     plug.sweep(engine)
+    with plug.Lock(engine) as held:
+        idle.close(held)
     removed = []
     for record in engine.networks.all():
         name = record.network.name

@@ -17,7 +17,7 @@ from ringfence.engine import places, ports, spec_files, subnets
 from ringfence.engine.networks import Endpoint
 from ringfence.engine.options_network import requests
 from ringfence.engine.spec_files import Place
-from ringfence.errors import NotFound
+from ringfence.errors import NotFound, Unsupported
 from ringfence.linux import namespaces as linux_namespaces
 from ringfence.linux import processes
 from ringfence.network import drivers
@@ -79,7 +79,7 @@ class Plug:
                     engine.networks.plug(endpoint)
             if self.reserved and not self._left_to_plugins():
                 ports = [one.port for one in self.reserved]
-                held.rules.publish(id, ports, reachable(self.endpoints, self.networks))
+                held.publish(id, ports, reachable(self.endpoints, self.networks))
         if any(network.names for network in self.networks.values()):
             dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
         if self.reserved and not self._left_to_plugins():
@@ -124,6 +124,31 @@ class Lock:
             self._rules.__enter__()
         return self._rules
 
+    def open_network(self, network: Network) -> bool:
+        """See Firewall.open_network.
+
+        A kernel without nf_tables leads packets from network to network and masquerades none, so that an internal
+        network cannot be had; ports are the forwarder's alone there.
+        """
+        try:
+            return self.rules.open_network(network)
+        except Unsupported:
+            if network.internal:
+                raise
+            return False
+
+    def close_network(self, network: Network) -> None:
+        with _unless_unsupported():
+            self.rules.close_network(network)
+
+    def publish(self, container: str, ports: Sequence[Port], addresses: Sequence[str]) -> None:
+        with _unless_unsupported():
+            self.rules.publish(container, ports, addresses)
+
+    def unpublish(self, container: str, ports: Sequence[Port], addresses: Sequence[str]) -> None:
+        with _unless_unsupported():
+            self.rules.unpublish(container, ports, addresses)
+
     def __enter__(self) -> Self:
         os.makedirs(self.engine.state, 0o711, exist_ok=True)
         self._descriptor = os.open(f"{self.engine.state}/network.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -134,6 +159,16 @@ class Lock:
         if self._rules is not None:
             self._rules.__exit__()
         os.close(self._descriptor)
+
+
+class _unless_unsupported:
+    """What a kernel without nf_tables does not do: there is nothing to be undone, either."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> bool:
+        return kind is not None and issubclass(kind, Unsupported)
 
 
 def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | RootlessPlug | None:
@@ -195,7 +230,7 @@ def release(engine: Engine, id: str) -> None:
         known = {record.network.id: record.network for record in engine.networks.all()}
         dns.withdraw(engine, id)
         if published:
-            held.rules.unpublish(id, [port for _, port in published], reachable(endpoints, known))
+            held.unpublish(id, [port for _, port in published], reachable(endpoints, known))
         for endpoint in endpoints:
             leave(held, known[endpoint.attachment.network], endpoint.attachment, None)
         with transaction(engine.database):
@@ -240,9 +275,16 @@ def join(held: Lock, network: Network, endpoint: Endpoint, namespace: int, ports
     attachment = endpoint.attachment
     driver = _driver(held.engine, network, endpoint.pid, ports)
     driver.open(network)
-    if network.driver in drivers.ROUTED and held.rules.open_network(network):
+    if network.driver in drivers.ROUTED and held.open_network(network):
         _rebuild(held)
     driver.connect(network, attachment, namespace)
+
+
+def close(held: Lock, network: Network) -> None:
+    """Take away what a network without containers has on this machine, now."""
+    if network.driver in drivers.ROUTED:
+        held.close_network(network)
+    _driver(held.engine, network).close(network)
 
 
 def _driver(engine: Engine, network: Network, process: int = 0, ports: Sequence[Port] = ()) -> Driver:
@@ -261,8 +303,11 @@ def leave(held: Lock, network: Network, attachment: Attachment, namespace: int |
               if one.attachment.container != attachment.container]  # fmt: skip
     if not any(one.pid for one in others):  # one that is not connected yet opens it again
         if network.driver in drivers.ROUTED:
-            held.rules.close_network(network)
-        driver.close(network)
+            from ringfence.engine import idle
+
+            idle.ensure(held.engine)
+        else:
+            driver.close(network)
 
 
 def interface(taken: Sequence[str]) -> str:

@@ -57,11 +57,11 @@ def _publish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> N
     reserved = ports.take(engine, record, rows)
     try:
         with plug.Lock(engine) as held:
-            held.rules.publish(record.id, [one.port for one in reserved], addresses)
+            held.publish(record.id, [one.port for one in reserved], addresses)
         plug.forward(engine, record, pid, reserved, addresses, f"-{reserved[0].port!r}".replace("/", "-"))
     except BaseException:
         with plug.Lock(engine) as held:
-            held.rules.unpublish(record.id, [one.port for one in reserved], addresses)
+            held.unpublish(record.id, [one.port for one in reserved], addresses)
         engine.networks.unpublish(record.id, [one.port for one in reserved])
         raise
     finally:
@@ -78,7 +78,7 @@ def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) ->
     gone = [port for port in present if any(_is(row, port) for row in rows)]
     left = [port for port in present if port not in gone]
     with plug.Lock(engine) as held:
-        held.rules.unpublish(record.id, gone, addresses)
+        held.unpublish(record.id, gone, addresses)
         engine.networks.unpublish(record.id, gone)
     directory = places.runtime_state(engine, record.id)
     for name in os.listdir(directory):

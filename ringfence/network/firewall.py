@@ -63,7 +63,10 @@ class Firewall:
         self._connection: NftablesConnection | None = None
 
     def __enter__(self) -> Self:
-        self._connection = NftablesConnection()
+        try:
+            self._connection = NftablesConnection()
+        except OSError as error:
+            raise self._failed(error) from error
         return self
 
     def __exit__(self, *_exception: object) -> None:
