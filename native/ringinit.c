@@ -105,10 +105,10 @@ static int sys_clone_tree(int fd, const char *path, unsigned flags) {
 /* The order is the operation's code; tests/runtime/test_operations.py holds it equal to operations.py. */
 enum operation {
     NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
-    JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, STAGE, AWAIT, ROOT, MOVE, MOUNT, ATTACH, REMOUNT, DEVICE, LINK,
+    JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, STAGE, AWAIT, ROOT, MOVE, MOUNT, ATTACH, DETACH, REMOUNT, DEVICE, LINK,
     CONSOLE, SYSCTL, HOSTNAME, DOMAINNAME, WRITE, SHOW, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
-    WRITE_TO, NETDEVICES, CONNECT, CONNECTED, MONITOR, CLEANUP, COMMAND, EXEC, OPERATIONS
+    WRITE_TO, NETDEVICES, CONNECT, CONNECTED, MONITOR, CLEANUP, COMMAND, LEAVE, EXEC, OPERATIONS
 };
 enum actor { RUNTIME, CONTAINER };
 enum stdio { STDIO_INHERIT, STDIO_PIPES, STDIO_TERMINAL };
@@ -332,6 +332,7 @@ static int target(const char *path, int file, uint64_t resolve) {
         fd = below(path, O_PATH, resolve);
         target_made = fd < 0 && errno == ENOENT;
         if (target_made) fd = create_below(path, file ? 0644 : 0);
+        if (target_made && fd >= 0 && resolve) close(fd), fd = below(path, O_PATH, resolve); /* a link meanwhile? */
         if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EEXIST && errno != EINVAL) break;
     }
     if (fd < 0) fail("find or create the mount point %s in the container's root", path);
@@ -355,12 +356,45 @@ static void refuse_proc(int at, int mount, const char *path) {
     if (is_procfs(at, path)) fail_as(EPERM, "mount point %s lies inside a procfs", path);
 }
 
-static void attach(int mount, const char *path, int allow_proc, uint64_t resolve) {
-    struct stat st;
+/* Whether `name` in `dir`, or with an empty one `dir` itself, is the root of a mount (statx(2), Linux 5.8); -1: errno. */
+static int is_mount(int dir, const char *name) {
+    struct { uint32_t mask, block; uint64_t attributes, rest[30]; } st; /* struct statx: musl before 1.2.5 has none */
+    if (syscall(SYS_statx, dir, name, AT_SYMLINK_NOFOLLOW | (*name ? 0u : EMPTY_PATH), 1 /* STATX_TYPE */, &st)) return -1;
+    return !!(st.attributes & 0x2000 /* STATX_ATTR_MOUNT_ROOT */);
+}
+
+/* What the rules of an ATTACH are made of. EXACT is for a running container, whose processes may exchange what leads to
+ * the target meanwhile: it is attached at this path or nowhere, and covers nothing that is mounted. */
+enum { IN_PROC = 1, EXACT = 2 };
+
+static void attach(int mount, const char *path, int rules) {
+    struct stat st, there;
     if (fstat(mount, &st)) fail("stat the mount for %s", path);
-    int at = target(path, !S_ISDIR(st.st_mode), resolve);
-    if (!allow_proc) refuse_proc(at, mount, path);
+    int at = target(path, !S_ISDIR(st.st_mode), rules & EXACT ? RESOLVE_NO_LINKS : 0);
+    if (!(rules & IN_PROC)) refuse_proc(at, mount, path);
+    if (rules & EXACT) {
+        if (fstat(at, &there)) fail("stat %s", path);
+        if (is_mount(at, "") > 0) fail_as(EBUSY, "mount point %s", path);
+        if (!S_ISDIR(st.st_mode) != !S_ISDIR(there.st_mode))
+            fail_as(0, "mount point %s is %s, and what is to be mounted is %s", path, S_ISDIR(there.st_mode) ? "a directory" : "a file",
+                    S_ISDIR(st.st_mode) ? "a directory" : "a file");
+    }
     if (sys_move(mount, at)) fail("attach at %s", path);
+    close(at);
+}
+
+/* The mount at exactly this path, with what is mounted below it; never what a link leads to. Its name is looked up from its
+ * parent directory: no procfs of the container's is trusted, and a mount point can neither be renamed nor exchanged. */
+static void op_detach(void) {
+    const char *path = string(), *name = strrchr(path, '/') + 1;
+    char parent[PATH_MAX];
+    if ((size_t)snprintf(parent, sizeof parent, ".%.*s", (int)(name - path), path) >= sizeof parent) fail_as(ENAMETOOLONG, "%s", path);
+    int at = below(parent, O_PATH | O_DIRECTORY, RESOLVE_NO_LINKS);
+    if (at < 0 || fchdir(at)) fail("mount point %s", path);
+    int found = is_mount(AT_FDCWD, name);
+    if (found < 0) fail("mount point %s", path);
+    if (!found) fail_as(EINVAL, "nothing is mounted at %s", path);
+    if (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW)) fail("detach %s", path);
     close(at);
 }
 
@@ -2188,10 +2222,11 @@ static void execute(enum operation code) {
     case MOVE: op_move(); break;
     case MOUNT: op_mount(); break;
     case ATTACH: {
-        int64_t index = number(), allow = number();
-        attach(slot[index], string(), (int)allow, 0);
+        int64_t index = number(), rules = number();
+        attach(slot[index], string(), (int)rules);
         break;
     }
+    case DETACH: op_detach(); break;
     case REMOUNT: {
         const char *path = string();
         int64_t set = number(), clear = number(), propagation = number(), recursive = number();
@@ -2245,6 +2280,7 @@ static void execute(enum operation code) {
     case MONITOR: op_monitor(); break;
     case CLEANUP: cleanup_args = strings(NULL), cleanup_env = strings(NULL); break;
     case COMMAND: op_command(); break;
+    case LEAVE: undo(), child = 0; break;
     case EXEC: op_exec(); break;
     case OPERATIONS: break;
     }
@@ -2281,7 +2317,7 @@ static void run(void) {
         }
         at += sizeof op + op.size;
     }
-    /* only the runtime actor gets here: the container actor has become the program */
+    if (self == CONTAINER) _exit(0); /* it did not become a program: the plan ends with LEAVE */
     char last = turn == RUNTIME ? 'T' : await_container();
     if (head.parent != PARENT_MONITOR) { /* with us gone the process's parent is the caller, or who reaps for him (subreaper) */
         char message[64];

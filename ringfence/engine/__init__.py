@@ -303,10 +303,10 @@ class Engine:
         verb.rename(self, container, name)
 
     def update(self, container: str, **options: object) -> list[str]:
-        """Change limits of a live or stopped container, or its restart policy; returns warnings.
+        """Change limits of a live or stopped container, its mounts or its restart policy; returns warnings.
 
         Options: memory, memory_swap, memory_reservation, cpus, cpu_shares, cpu_quota, cpu_period, cpuset_cpus,
-        cpuset_mems, pids_limit, blkio_weight, restart.
+        cpuset_mems, pids_limit, blkio_weight, restart; mount_add, volume_add, mount_rm (a target).
         """
         from ringfence.engine import update as verb
 

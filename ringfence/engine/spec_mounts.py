@@ -55,7 +55,7 @@ def mounts(options: Options, host: HostFacts) -> list[dict[str, Any]]:
     defaults = [mount for mount in _defaults(options, host) if mount["destination"] not in targets]
     if "/dev" in targets:
         defaults = [mount for mount in defaults if not mount["destination"].startswith("/dev/")]
-    return [*defaults, *_etc(options, host, targets), *(_mount(request, host) for request in asked)]
+    return [*defaults, *_etc(options, host, targets), *(mount(request, mapped=bool(host.uids)) for request in asked)]
 
 
 def _defaults(options: Options, host: HostFacts) -> list[dict[str, Any]]:
@@ -97,12 +97,14 @@ def _etc(options: Options, host: HostFacts, targets: set[str]) -> list[dict[str,
     ]
 
 
-def _mount(request: MountRequest, host: HostFacts) -> dict[str, Any]:
-    """A volume keeps the ids of the container's inside, so that containers with other user namespaces agree on them."""
+def mount(request: MountRequest, *, mapped: bool) -> dict[str, Any]:
+    """One mount that was asked for, of a container whose ids are `mapped` (--userns auto).
+
+    A volume keeps the ids of the container's inside, so that containers with other user namespaces agree on them."""
     kind, source, options = "bind", request.get("path") or request["source"], request["options"]
     if request["type"] in ("tmpfs", "overlay"):
         kind = source = request["type"]
-    elif request["type"] == "volume" and host.uids:
+    elif request["type"] == "volume" and mapped:
         options = [*options, "idmap"]
     return {"destination": request["target"], "type": kind, "source": source, "options": options}
 

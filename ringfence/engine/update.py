@@ -1,8 +1,8 @@
-"""update: other limits for a container, live if it runs, other published ports, and another restart policy."""
+"""update: other limits for a container, live if it runs, other ports and mounts, and another restart policy."""
 
 from __future__ import annotations
 
-from ringfence.engine import bandwidth, events, publish, repair, spec_host, spec_resources, status
+from ringfence.engine import bandwidth, events, mount, publish, repair, spec_host, spec_resources, status
 from ringfence.engine.lock import Lock
 from ringfence.engine.options import Options, resource_options
 from ringfence.errors import Conflict, InvalidInput
@@ -18,14 +18,17 @@ def update(engine: Engine, name: str, raw: Mapping[str, object]) -> list[str]:
     """See Engine.update. The record is written only when the kernel has taken the limits."""
     raw = {key.replace("-", "_"): value for key, value in raw.items()}
     add, remove = publish.parse(raw.pop("publish_add", None), raw.pop("publish_rm", None))
+    mounts = mount.parse(raw)
     changed = resource_options(raw)
-    if not changed.to_json() and not add and not remove:
+    if not changed.to_json() and not add and not remove and not mounts:
         raise InvalidInput("update: nothing to change: give at least one limit")
     record = repair.find(engine, name)
     with Lock(engine, record.id):
         record = repair.fresh(engine, record)
         if changed.given("restart") and record.auto_remove and changed.restart["policy"] != "no":
             raise Conflict(f"--restart: container {record.name} is removed when it exits (--rm)")
+        if mounts:
+            mount.change(engine, record, mounts)
         merged = Options.from_json({**record.options, **changed.to_json()})
         if record.options.get("group"):
             from ringfence.engine import group

@@ -168,14 +168,15 @@ class Volumes:
                                       "options": ["rbind", "rprivate"], "copy": True})  # fmt: skip
         named = [self._named(request) for request in found.values()]
         claim(named)
-        return [self._made(request) for request in named]
+        return [self.made(request) for request in named]
 
     def _named(self, request: MountRequest) -> MountRequest:
         if request["type"] != "volume" or request["source"]:
             return request
         return {**request, "source": os.urandom(32).hex(), "anonymous": True}
 
-    def _made(self, request: MountRequest) -> MountRequest:
+    def made(self, request: MountRequest) -> MountRequest:
+        """The request with the directory of its volume, which is made if there is none of that name."""
         if request["type"] != "volume":
             return request
         volume = self.create(request["source"], request.get("labels"), anonymous=request.get("anonymous", False))

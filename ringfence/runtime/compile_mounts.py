@@ -55,6 +55,8 @@ _INSTANCE = {
     MountFlag.MANDLOCK: "mand",
 }
 _INSTANCE_WITHOUT = {MountFlag.SYNCHRONOUS: "async", MountFlag.LAZYTIME: "nolazytime", MountFlag.MANDLOCK: "nomand"}
+IN_PROC, EXACT = 1, 2
+"""Rules of ATTACH: it may cover a file of a procfs; it is at this very path, and covers no mount (see ringinit.c)."""
 _COPY_UP, _KEEP_MODE, _BY_MOUNT, _I_VERSION = 1, 2, 4, 8
 _LABELLED = ("tmpfs", "ramfs", "devpts", "overlay")  # not the kernel's own: proc, sysfs, mqueue, cgroup
 _LONGEST_VALUE = 255  # of an option for fsconfig(2)
@@ -77,7 +79,7 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
     for number, mount in enumerate(spec.get("mounts") or []):
         options = parse_options(mount.get("options") or [])
         if is_bind(mount, options) and not options.flags_set & MountFlag.REMOUNT:
-            sources[f"mounts[{number}]"] = _clone(plan, spec, facts, number, mount, options)
+            sources[f"mounts[{number}]"] = clone(plan, spec, facts, f"mounts[{number}]", mount, options)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             sources |= open_cgroups(plan, spec, facts, options, f"mounts[{number}]")
     if facts.rootless or "user" in requested(spec):
@@ -90,17 +92,18 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
     return sources
 
 
-def _clone(
-    plan: Plan, spec: dict[str, Any], facts: Facts, number: int, mount: dict[str, Any], options: ParsedOptions
+def clone(
+    plan: Plan, spec: dict[str, Any], facts: Facts, name: str, mount: dict[str, Any], options: ParsedOptions
 ) -> int:
+    """Clone the source of one bind mount, which errors call `name`, with its attributes; its slot."""
     source = mount.get("source")
     if not source:
-        raise InvalidInput(f"mounts[{number}].source: required for a bind mount")
+        raise InvalidInput(f"{name}.source: required for a bind mount")
     path = source if source.startswith("/") else f"{facts.bundle}/{source}"
     slot = plan.slot(path)
     recursive = bool(options.flags_set & MountFlag.REC)
-    plan.runtime("BIND", slot, path, recursive, -1, reason=f"mounts[{number}]")
-    userns = _mapping(plan, spec, mount, options, number)
+    plan.runtime("BIND", slot, path, recursive, -1, reason=name)
+    userns = _mapping(plan, spec, mount, options, name)
     first = options.propagation[0] if options.propagation else _PRIVATE
     set, cleared = changes(options)
     plan.runtime(
@@ -112,7 +115,7 @@ def _clone(
         userns,
         "ridmap" in options.extensions,
         mount["destination"],
-        reason=f"mounts[{number}].options",
+        reason=f"{name}.options",
     )
     if recursive and not first & (MountFlag.REC | MountFlag.SHARED):
         # the mounts below are not spoken of: they stay cut off from the host's, as all there is in the container
@@ -122,11 +125,11 @@ def _clone(
         plan.runtime("SETATTR", slot, 0, 0, kind, -1, deep, mount["destination"], reason="propagation")
     if options.attributes_set or options.attributes_cleared:
         changed = options.attributes_set, options.attributes_cleared
-        plan.runtime("SETATTR", slot, *changed, 0, -1, 1, mount["destination"], reason=f"mounts[{number}].options")
+        plan.runtime("SETATTR", slot, *changed, 0, -1, 1, mount["destination"], reason=f"{name}.options")
     return slot
 
 
-def _mapping(plan: Plan, spec: dict[str, Any], mount: dict[str, Any], options: ParsedOptions, number: int) -> int:
+def _mapping(plan: Plan, spec: dict[str, Any], mount: dict[str, Any], options: ParsedOptions, name: str) -> int:
     """The slot of a user namespace for an id-mapped mount, or -1 (B59–B61)."""
     uids, gids = mount.get("uidMappings"), mount.get("gidMappings")
     if not uids and not options.extensions & {"idmap", "ridmap"}:
@@ -135,8 +138,8 @@ def _mapping(plan: Plan, spec: dict[str, Any], mount: dict[str, Any], options: P
         linux = spec.get("linux") or {}
         uids, gids = linux.get("uidMappings"), linux.get("gidMappings")
     if not uids or not gids:
-        raise InvalidInput(f"mounts[{number}]: an id-mapped mount needs mappings, its own or the container's")
-    slot = plan.slot(f"id mapping of mounts[{number}]")
+        raise InvalidInput(f"{name}: an id-mapped mount needs mappings, its own or the container's")
+    slot = plan.slot(f"id mapping of {name}")
     plan.runtime("USERNS", slot, id_map(uids), id_map(gids), reason="the mapping of an id-mapped mount")
     return slot
 
@@ -151,7 +154,7 @@ def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str,
         if options.flags_set & MountFlag.REMOUNT:
             _remount(plan, destination, options, reason)
         elif slot is not None:
-            plan.container("ATTACH", slot, destination in ALLOWED_IN_PROC, destination, reason=reason)
+            plan.container("ATTACH", slot, IN_PROC * (destination in ALLOWED_IN_PROC), destination, reason=reason)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             mount_cgroups(plan, spec, facts, destination, options, sources, reason)
         else:

@@ -109,21 +109,21 @@ def abandon(executed: Executed) -> None:
     executed.control.close()
 
 
-def foreign_namespaces(record: State, first: int) -> list[tuple[str, str]]:
+def foreign_namespaces(record: State, first: int, operation: str = "exec") -> list[tuple[str, str]]:
     """(kind, path) of the namespaces of the container's first process that are not our own.
 
     `first` is a descriptor of its directory in /proc, which another process that gets the same pid does not answer to:
     were that one of the host's, so would be every namespace, and nothing would be joined.
     """
     if not processes.alive(record.pid, record.begun):
-        raise _ended(record)
+        raise _ended(record, operation)
     process = f"{os.getpid()}/fd/{first}"
     try:
         inside, host = namespaces.of(process), namespaces.of("self")
     except (ProcessLookupError, FileNotFoundError):
-        raise _ended(record) from None
+        raise _ended(record, operation) from None
     return [(kind, namespaces.path(process, kind)) for kind in inside if inside[kind] != host.get(kind)]
 
 
-def _ended(record: State) -> Conflict:
-    return Conflict(f"cannot exec container {record.id}: it is stopped")
+def _ended(record: State, operation: str = "exec") -> Conflict:
+    return Conflict(f"cannot {operation} container {record.id}: it is stopped")

@@ -189,6 +189,18 @@ class Runtime(Protocol):
     def update(self, id: str, resources: Mapping[str, Any]) -> None:
         """Apply `linux.resources` to the live container."""
 
+    def mounted(self, id: str) -> list[str]:
+        """The targets of all that is mounted in the live container, once for each mount."""
+
+    def mount(self, id: str, wanted: Mapping[str, Any]) -> None:
+        """Add a bind mount (runtime-spec, config: Mounts) to the live container; it is there, or nothing is done.
+
+        It is attached at exactly its destination, without following links, and covers nothing that is mounted.
+        """
+
+    def unmount(self, id: str, target: str) -> None:
+        """Take the mount at exactly this path away from the live container, with what is mounted below it."""
+
     def processes(self, id: str) -> list[int]:
         """Pids of all its processes, in this pid namespace."""
 

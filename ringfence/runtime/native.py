@@ -90,6 +90,24 @@ class OciRuntime:
         """See `Runtime.update`."""
         update.update(self._record(id), self.driver, dict(resources))
 
+    def mounted(self, id: str) -> list[str]:
+        """See `Runtime.mounted`."""
+        from ringfence.runtime import mount
+
+        return mount.mounted(self._record(id))
+
+    def mount(self, id: str, wanted: Mapping[str, Any]) -> None:
+        """See `Runtime.mount`."""
+        from ringfence.runtime import mount
+
+        mount.mount(self._record(id), wanted)
+
+    def unmount(self, id: str, target: str) -> None:
+        """See `Runtime.unmount`."""
+        from ringfence.runtime import mount
+
+        mount.unmount(self._record(id), target)
+
     def processes(self, id: str) -> list[int]:
         """See `Runtime.processes`."""
         return ps.processes_of(self._record(id), self.driver)

@@ -33,7 +33,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("ROOT", "i:slot s:staging", "attach the root filesystem at {staging}"),
     ("MOVE", "s:path i:kernel", "move what is mounted at {path} into the root filesystem"),
     ("MOUNT", "s:type s:source s:target l:options i:attributes i:propagation i:flags", "mount {type} at {target}"),
-    ("ATTACH", "i:slot i:allow_proc s:target", "attach {slot} at {target}"),
+    ("ATTACH", "i:slot i:rules s:target", "attach {slot} at {target}"),
+    ("DETACH", "s:target", "detach the mount at {target}"),
     (
         "REMOUNT",
         "s:target i:set i:clear i:propagation i:recursive l:options",
@@ -86,6 +87,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ),
     ("CLEANUP", "l:args l:env", "run, when it has ended: {args}"),
     ("COMMAND", "s:directory l:args l:env s:pid_file s:console b:input", "run {args}"),
+    ("LEAVE", "", "end the process that did this in the container"),
     ("EXEC", "l:args l:env i:init", "execute {args}"),
 )
 

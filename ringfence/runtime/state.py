@@ -32,6 +32,7 @@ ALLOWED = {
     "events": (CREATED, RUNNING, PAUSED),
     "exec": (CREATED, RUNNING),
     "update": (CREATED, RUNNING, PAUSED),
+    "mount": (RUNNING, PAUSED),
 }
 _CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
