@@ -111,7 +111,21 @@ def _unplug(engine: Engine, record: ContainerRecord, options: Options, id: str, 
         with namespaces.open(pid, "network") as namespace, plug.Lock(engine) as held:
             plug.leave(held, kept, endpoint.attachment, namespace)
             engine.networks.unplug(record.id, id)
+            if endpoint.attachment.default:
+                _lead_out(held, record, namespace)
     _told(engine, record, options, pid)
+
+
+def _lead_out(held: plug.Lock, record: ContainerRecord, namespace: int) -> None:
+    """The default route leads through the first of the networks that are left and that is not internal."""
+    known = {one.network.id: one.network for one in held.engine.networks.all()}
+    for endpoint in held.engine.networks.endpoints(container=record.id):
+        network = known[endpoint.attachment.network]
+        if not network.internal:
+            endpoint.attachment.default = True
+            plug.join(held, network, endpoint, namespace)
+            held.engine.networks.plug(endpoint)
+            return
 
 
 def _told(engine: Engine, record: ContainerRecord, options: Options, pid: int) -> None:

@@ -125,6 +125,9 @@ def test_a_running_container_comes_into_a_network_and_leaves_it(net: Engine) -> 
     assert net.network_inspect("one")["Containers"].keys() == {net.inspect(name)["Id"] for name in ("web", "db")}
     with pytest.raises(Conflict, match="is in network one already"):
         net.network_connect("one", "web")
+    net.network_disconnect("bridge", "web")
+    assert "default via 10." in inside(net, "web", "ip route") and "dev n7" in inside(net, "web", "ip route")
+    net.network_connect("bridge", "web")
     net.network_disconnect("one", "web")
     assert "n7" not in inside(net, "web", "ls /sys/class/net")
     with pytest.raises(NotFound, match="is not in network one"):
