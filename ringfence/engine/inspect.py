@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.engine import document, places, repair, spec_host, status, times
 from ringfence.engine.options import Options
-from ringfence.engine.options_network import DEFAULT, requests
+from ringfence.engine.plugged import Plugged
 from ringfence.errors import InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def container(engine: Engine, record: ContainerRecord, size: bool) -> dict[str, 
         "Mounts": document.mounts(record),
         "Config": document.config(record, options),
         "NetworkSettings": {"SandboxKey": _network_namespace(current, options),
-                            **network_settings(engine, record, options)},
+                            **Plugged(engine, record.id).settings(record, options)},
     }  # fmt: skip
     return {**found, **sizes(engine, record)} if size else found
 
@@ -109,25 +109,6 @@ def sizes(engine: Engine, record: ContainerRecord) -> dict[str, int]:
         total += engine.snapshots.usage(parent).size
         parent = engine.snapshots.parent(parent)
     return {"SizeRw": own, "SizeRootFs": total}
-
-
-def network_settings(engine: Engine, record: ContainerRecord, options: Options) -> dict[str, Any]:
-    """`NetworkSettings`: Ports, Networks, and what docker repeats of the network `bridge` beside them."""
-    from ringfence.engine import port
-
-    asked = requests(options)
-    if not asked:
-        return {"Ports": {}, **document.NOWHERE, "Networks": document.networks(options)}
-    plugged = {one.attachment.network: one.attachment for one in engine.networks.endpoints(container=record.id)}
-    known = {record.network.name: record.network for record in engine.networks.all()}
-    known |= {network.id: network for network in known.values()}
-    found = {}
-    for row in asked:
-        network = known.get(row["name"])
-        attachment = plugged.get(network.id) if network else None
-        found[network.name if network else row["name"]] = document.network(record, row, network, attachment)
-    first = found.get(DEFAULT, document.NOWHERE)
-    return {"Ports": port.bindings(engine, record), **{key: first[key] for key in document.NOWHERE}, "Networks": found}
 
 
 def _network_namespace(current: status.Status, options: Options) -> str:

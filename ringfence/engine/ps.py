@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from ringfence.engine import document, inspect, port, repair, status, times
+from ringfence.engine import document, inspect, repair, status, times
 from ringfence.engine import filters as common
 from ringfence.engine.options import Options
 from ringfence.engine.options_network import requests
+from ringfence.engine.plugged import Plugged
 from ringfence.errors import InvalidInput, NotFound
 
 TYPE_CHECKING = False
@@ -32,11 +33,11 @@ def ps(engine: Engine, *, all: bool, filters: Mapping[str, Sequence[str]], last:
     """See Engine.ps. A filter for a status, or for an exit code, looks at containers that do not run too."""
     keep = keeper(engine, filters)
     all = all or last >= 0 or "status" in filters or "exited" in filters
-    found = []
+    found, plugged = [], Plugged(engine)
     for record in repair.every(engine):
         current = status.of(engine, record)
         if (all or current.live or current.word == "restarting") and keep(record, current):
-            found.append(_row(engine, record, current, size))
+            found.append(_row(engine, record, current, plugged, size))
             if len(found) == last:
                 break
     return found[:last] if last >= 0 else found
@@ -49,7 +50,8 @@ def keeper(engine: Engine, wanted: Mapping[str, Sequence[str]]) -> Keep:
     return lambda record, current: all(test(record, current) for test in tests)
 
 
-def _row(engine: Engine, record: ContainerRecord, current: Status, size: bool) -> dict[str, Any]:
+def _row(engine: Engine, record: ContainerRecord, current: Status, plugged: Plugged,
+         size: bool) -> dict[str, Any]:  # fmt: skip
     options = Options.from_json(record.options)
     found = {
         "Id": record.id,
@@ -58,12 +60,12 @@ def _row(engine: Engine, record: ContainerRecord, current: Status, size: bool) -
         "ImageID": record.image_id,
         "Command": " ".join([*record.args[:1], *(_quoted(argument) for argument in record.args[1:])]),
         "Created": record.created // times.SECOND,
-        "Ports": port.rows(engine, record) if current.live else [],
+        "Ports": plugged.rows(record) if current.live else [],
         "Labels": record.labels,
         "State": current.word,
         "Status": status.text(current, time.time_ns()),
         "HostConfig": {"NetworkMode": options.network},
-        "NetworkSettings": {"Networks": inspect.network_settings(engine, record, options)["Networks"]},
+        "NetworkSettings": {"Networks": plugged.settings(record, options)["Networks"]},
         "Mounts": document.mounts(record),
     }
     return {**found, **inspect.sizes(engine, record)} if size else found
