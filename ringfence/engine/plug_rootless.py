@@ -113,7 +113,22 @@ def usable() -> str:
     found = [name for name in PROGRAMS for directory in os.get_exec_path() if os.access(f"{directory}/{name}", os.X_OK)]
     if not found:
         return "neither pasta nor slirp4netns is installed"
-    return "" if os.access(TUN, os.R_OK | os.W_OK) else f"{TUN} cannot be opened"
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        return f"{TUN} cannot be opened"
+    return "" if _routed() else "no route of this machine leads out"
+
+
+def _routed() -> bool:
+    """Whether this machine has a default route, of either family (proc_pid_net(5)); pasta does not start without."""
+    for path, field, default in (("/proc/net/route", 1, "00000000"), ("/proc/net/ipv6_route", 1, "00")):
+        try:
+            with open(path, encoding="ascii") as file:
+                rows = [line.split() for line in file]
+        except FileNotFoundError:
+            continue
+        if any(len(row) > field and row[field] == default and row[-1] != "lo" for row in rows):
+            return True
+    return False
 
 
 def _file(engine: Engine, id: str) -> str:

@@ -126,6 +126,7 @@ def inherited() -> object:
         status = [line for line in file if line.startswith(_STATUS)]
     with open("/proc/self/oom_score_adj") as file:
         score = file.read()
-    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES]
+    known = os.listdir("/proc/self/ns")  # kernels without time namespaces have no such file
+    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES if name in known]
     limits = [resource.getrlimit(limit) for limit in _LIMITS]
     return status, score, namespaces, limits, os.getpriority(os.PRIO_PROCESS, 0)
