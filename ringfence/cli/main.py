@@ -193,7 +193,7 @@ def _open_standard_streams() -> None:
     for descriptor, (name, mode) in enumerate(streams):
         if getattr(sys, name) is None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: `descriptor`
-            setattr(sys, name, os.fdopen(descriptor, mode))
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))  # stdout is replaced below
     # as docker's: whatever the locale, UTF-8; a name that is none comes out as the bytes that it is
     sys.stdout = _io.TextIOWrapper(_io.BufferedWriter(_Output(1, "w", closefd=False)), "utf-8", "surrogateescape",
                                    line_buffering=os.isatty(1))  # fmt: skip

@@ -134,10 +134,13 @@ def prune(engine: Engine, filters: Mapping[str, Sequence[str]]) -> list[str]:
 
     common.known(filters, ("label",))
     plug.sweep(engine)
+    removed: list[str] = []
+    present = engine.networks.all()
+    if not present:
+        return removed
     with plug.Lock(engine) as held:
         idle.close(held)
-    removed = []
-    for record in engine.networks.all():
+    for record in present:
         name = record.network.name
         if name == DEFAULT or ("label" in filters and not common.labels(record.labels, filters["label"])):
             continue

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.content import database
-from ringfence.errors import Corrupt, Failed
+from ringfence.errors import Corrupt, Failed, InvalidInput
 
 SCHEMA = ["CREATE TABLE notes (writer INTEGER, half TEXT)", "CREATE INDEX notes_by_writer ON notes (writer)"]
 # Writes pairs for ever: a reader must never see one half without the other.
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 
 def test_a_place_where_it_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failed, match=rf"^{tmp_path}/file/ringfence\.db: "):
+    with pytest.raises(InvalidInput, match=rf"^{tmp_path}/file: is not a directory"):
         database.connect(tmp_path / "file")
 
 

@@ -28,8 +28,9 @@ TIMES = 25  # of four kills each
 def test_kills_at_random_instants_leave_no_link_address_or_rule(engine: Engine) -> None:
     """A running container comes into a network and leaves it, others are started with published ports: each killed."""
     needs.program("nft")
+    machine = seen()
     engine.run("host", ["true"], rm=True)  # opens the databases
-    machine, before = seen(), leaks.Census.take(Path(engine.root).parent)
+    before = leaks.Census.take(Path(engine.root).parent)
     environment = {**os.environ, "RINGFENCE_ROOT": engine.root, "RINGFENCE_STATE": engine.state}
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
