@@ -165,7 +165,8 @@ def test_a_wrong_value_of_an_option_is_125(refused: Run, verb: str, name: str) -
 
 @pytest.mark.parametrize("flag", verbs.load("update").flags, ids=str)
 def test_a_wrong_limit_for_update_is_125(refused: Run, flag: Flag) -> None:
-    wrong = {**WRONG, "publish-add": "80:", "publish-rm": "x"}
+    wrong = {**WRONG, "publish-add": "80:", "publish-rm": "x", "mount-add": "x", "volume-add": "a:b:c:d",
+             "mount-rm": "x"}  # fmt: skip
     answer = refused("update", f"--{flag.name}", wrong[flag.name], "x")
 
     assert answer.status == 125
