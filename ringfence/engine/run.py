@@ -20,12 +20,13 @@ def run(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[
         input: bytes | None) -> RunResult | Container:  # fmt: skip
     """See Engine.run. The record of a --rm container is written once and deleted once, with nothing in between."""
     options = parse(raw if input is None else {**raw, "interactive": True})
-    record, lock = reserve(engine, image, command, options, repeated=True)
+    repeated = not options.group  # whose processes are counted: what waits there would be one of them
+    record, lock = reserve(engine, image, command, options, repeated=repeated)
     with lock:
         if not record.auto_remove:
             record.phase = CREATED  # written with the mark that it was started
         events.emit_container(engine, record, "create")
-        session = starting.begin(engine, record, keep=not record.auto_remove, repeated=True)
+        session = starting.begin(engine, record, keep=not record.auto_remove, repeated=repeated)
     with session:
         if detach or options.detach:
             return Container(engine, record)
