@@ -124,7 +124,7 @@ def test_the_argv_is_entrypoint_and_command_as_docker_joins_them(
     assert spec_process.arguments(parse(raw), {"config": image}, command) == argv
 
 
-@pytest.mark.parametrize(("raw", "command"), [({}, []), ({"entrypoint": ""}, []), ({}, [""])])
+@pytest.mark.parametrize(("raw", "command"), [({}, []), ({"entrypoint": ""}, [])])
 def test_a_container_without_a_program_is_refused(raw: dict[str, Any], command: list[str]) -> None:
     with pytest.raises(InvalidInput, match=r"^no command specified, and the image has none$"):
         spec_process.arguments(parse(raw), {}, command)
