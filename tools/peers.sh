@@ -33,6 +33,7 @@ ip iproute2
 iptables iptables
 nft nftables
 iperf3 iperf3
+igzip isal
 curl curl
 dig bind9-dnsutils
 dnsmasq dnsmasq-base
