@@ -99,12 +99,6 @@ class Plug:
         for one in self.reserved:
             one.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
 
 class Lock:
     """The lock under which links and rules of an engine's networks come and go; `rules` are the engine's firewall."""

@@ -15,8 +15,6 @@ from ringfence.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
-
     from ringfence.engine import Engine
     from ringfence.engine.options import Options
     from ringfence.engine.records import ContainerRecord
@@ -63,12 +61,6 @@ class RootlessPlug:
     def close(self) -> None:
         for one in self.reserved:
             one.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
 
 
 def take(engine: Engine, record: ContainerRecord, options: Options) -> RootlessPlug:
