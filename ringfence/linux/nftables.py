@@ -248,9 +248,19 @@ class NftablesConnection(NetfilterConnection):
         return found
 
     def elements(self, table: str, name: str) -> list[Element]:
-        """All elements of a set; OSError ENOENT if it or the table is not there."""
+        """All elements of a set; OSError ENOENT if it or the table is not there.
+
+        Two readings must agree: the kernel makes a set's hash table larger after the change that filled it, and what
+        it moves meanwhile may be missing from a dump, or be in it twice (nft_rhash_walk, net/netfilter/nft_set_hash.c).
+        """
+        before, present = None, self._dump_elements(table, name)
+        while present != before:
+            before, present = present, self._dump_elements(table, name)
+        return list(present)
+
+    def _dump_elements(self, table: str, name: str) -> set[Element]:
         answers = self._dump(_GETSETELEM, pack_attribute(1, table) + pack_attribute(2, name))
-        return [element for answer in answers for element in parse_elements(dict(answer).get(3, b""))]
+        return {element for answer in answers for element in parse_elements(dict(answer).get(3, b""))}
 
     def element(self, table: str, name: str, key: bytes) -> Element | None:
         """The element with that key, or None."""

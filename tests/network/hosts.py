@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import socket
 import subprocess
@@ -210,11 +211,14 @@ def ip(*commands: str, descriptor: int = -1) -> None:
 
 
 def seen() -> str:
-    """What of this machine a container may not leave changed: the ruleset, routes, links and listening sockets."""
+    """What of this machine a container may not leave changed: the ruleset, routes, links and listening sockets.
+
+    Without whether a link is up: the kernel finds that out up to a second later (linkwatch).
+    """
     commands = ["nft list ruleset", "ip route", "ip -6 route", "ip -o link", "cat /proc/net/tcp /proc/net/tcp6"]
     shown = [subprocess.run(one.split(), capture_output=True, text=True, check=True).stdout for one in commands]
     listening = [line.split()[1] for line in shown.pop().splitlines() if " 0A " in line]
-    return "\n".join([*shown, *sorted(listening)])
+    return re.sub(r",LOWER_UP| state [A-Z]+| linkdown", "", "\n".join([*shown, *sorted(listening)]))
 
 
 def _no_waiting() -> None:
