@@ -15,6 +15,7 @@ import pytest
 from ringfence import Engine
 from ringfence.errors import Conflict, InvalidInput, NotFound
 from tests import needs
+from tests.network import crowd
 from tests.network.hosts import seen
 
 SERVER = "import http.server as s; s.test(s.SimpleHTTPRequestHandler, s.ThreadingHTTPServer, port=80, bind='{}')"
@@ -173,23 +174,29 @@ def test_exposed_ports_are_published_when_all_are_asked_for(net: Engine) -> None
     assert net.port("web") == {}
 
 
-def test_many_containers_at_once_have_addresses_of_their_own_and_all_reach_the_first(net: Engine) -> None:
-    """24 containers, 8 at a time, each with an engine of its own."""
+def test_100_containers_8_at_a_time_have_addresses_of_their_own_and_all_reach_all(net: Engine) -> None:
+    """Each is started and removed by an engine of its own; all 9900 pairs ask and answer."""
+    names = [f"c{number}" for number in range(100)]
+    before = seen()
 
-    def one(number: int) -> str:
+    def begin(name: str) -> tuple[str, int]:
         with net.sibling() as sibling:
-            start(sibling, f"c{number}")
-            return str(sibling.inspect(f"c{number}")["NetworkSettings"]["IPAddress"])
+            start(sibling, name)
+            found = sibling.inspect(name)
+            return found["NetworkSettings"]["IPAddress"], found["State"]["Pid"]
+
+    def end(name: str) -> None:
+        with net.sibling() as sibling:
+            sibling.rm(name, force=True)
 
     with ThreadPoolExecutor(8) as pool:
-        addresses = list(pool.map(one, range(24)))
-    assert len(set(addresses)) == 24
-    with serve(net, "c0") as server:
-        fetch = f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' http://{addresses[0]}/"
-        assert {inside(net, f"c{number}", fetch) for number in range(24)} == {"200"}
-        server.kill()
-    for number in range(24):
-        net.rm(f"c{number}", force=True)
+        started = list(pool.map(begin, names))
+        assert len(dict(started)) == 100
+        with crowd.room_for_neighbours(100 * 100):
+            assert not crowd.unreached(dict(started))
+        list(pool.map(end, names))
+    becomes(before)
+    assert not net.networks.endpoints()
 
 
 def test_the_exit_takes_links_rules_and_addresses_along(net: Engine) -> None:

@@ -211,14 +211,15 @@ def ip(*commands: str, descriptor: int = -1) -> None:
 
 
 def seen() -> str:
-    """What of this machine a container may not leave changed: the ruleset, routes, links and listening sockets.
+    """What of this machine a container may not leave changed: the ruleset, routes, links, addresses, listening sockets.
 
     Without whether a link is up: the kernel finds that out up to a second later (linkwatch).
     """
-    commands = ["nft list ruleset", "ip route", "ip -6 route", "ip -o link", "cat /proc/net/tcp /proc/net/tcp6"]
+    commands = ["nft list ruleset", "ip route", "ip -6 route", "ip -o link", "ip -o address",
+                "cat /proc/net/tcp /proc/net/tcp6"]
     shown = [subprocess.run(one.split(), capture_output=True, text=True, check=True).stdout for one in commands]
     listening = [line.split()[1] for line in shown.pop().splitlines() if " 0A " in line]
-    return re.sub(r",LOWER_UP| state [A-Z]+| linkdown", "", "\n".join([*shown, *sorted(listening)]))
+    return re.sub(r",LOWER_UP| state [A-Z]+| linkdown| valid_lft .*", "", "\n".join([*shown, *sorted(listening)]))
 
 
 def _no_waiting() -> None:
