@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ class Podman:
         self.directory = directory
         self.tree = tree
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Any command of podman's, to its end."""
-        argv = [*self.storage, *words]
+    def command(self, *words: str, machine: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Any command of podman's, to its end; `machine`: the words before it that prepare the machine for it alone."""
+        argv = [*machine, *self.storage, *words]
         return subprocess.run(
             argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, cwd=self.directory
         )  # conmon leaves a file `oom` where it is when memory runs out

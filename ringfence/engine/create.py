@@ -38,10 +38,27 @@ def create(engine: Engine, image: str, command: Sequence[str] | None, raw: Mappi
     with lock:
         events.emit_container(engine, record, "create")  # if this fails, the next command rolls the rest back
         engine.records.mark(record, CREATED)
-    return Container(engine, record, _warnings(options))
+    return Container(engine, record, _warnings(record, options))
 
 
-def _warnings(options: Options) -> list[str]:
+def _warnings(record: ContainerRecord, options: Options) -> list[str]:
+    """What its caller may not expect of a container; one line each."""
+    return [*_foreign(record, options), *_unapplied(options)]
+
+
+def _foreign(record: ContainerRecord, options: Options) -> list[str]:
+    """That the image is for another platform than this machine's, unless it was asked for; docker and podman run it."""
+    if options.platform or record.image in EMBEDDED:
+        return []
+    from ringfence.oci.platform import Platform
+
+    found, here = Platform.of(_CONFIGS[record.image_id]), Platform.host()
+    if (found.os, found.architecture) == (here.os, here.architecture):
+        return []
+    return [f"image platform ({found}) does not match the expected platform ({here})"]
+
+
+def _unapplied(options: Options) -> list[str]:
     """What a container will not have that was asked for, as this machine does not let this user."""
     from ringfence.linux import namespaces
 

@@ -171,7 +171,7 @@ _CHECKS = (options_resources.check, options_mounts.check, options_namespaces.che
 
 # Docker's default of these is the empty text, and scripts write --name "$NAME".
 EMPTY_IS_NONE = frozenset(
-    ("cgroupns", "cidfile", "ipc", "log-driver", "name", "pid", "pidfile", "platform", "stop-signal", "uts")
+    ("cgroupns", "cidfile", "ipc", "log-driver", "name", "pid", "pidfile", "platform", "runtime", "stop-signal", "uts")
 )
 
 

@@ -41,6 +41,18 @@ OTHERWISE = (
     ("`--uts container:NAME`, `--cgroupns container:NAME`", "refused", "taken"),
     ("`--timeout` that runs out", "exit code 137", "255"),
     ("`--user` that is not in the image", "exit code 125", "126"),
+    (
+        "`--userns auto` without a size",
+        "65536 ids, nobody's (65534) among them",
+        "what the image's users need, 1024 at least",
+    ),
+    ("`--userns keep-id`, `nomap`", "refused: not built yet", "refused to root"),
+    (
+        "`--platform` of this machine, of an image here that is for another",
+        "fetched, or refused with `--pull never`",
+        "runs, with a warning",
+    ),
+    ("`--runtime ''`", "the usual one", "refused"),
     ("empty values, such as `--memory ''`", "refused, unless the default is empty", "mostly taken as none"),
 )
 

@@ -44,13 +44,13 @@ def userns(flag: str, value: Any) -> dict[str, Any]:
     words = text(flag, value)
     if words in ("", "host"):
         return {}
-    mode, _, settings = words.partition(":")
+    mode, colon, settings = words.partition(":")
     if mode != "auto":
         if mode in ("keep-id", "nomap", "container", "ns", "private"):
             raise Unsupported(f"{flag}: {words}: not built yet", hint="use host or auto[:size=N]")
         bad(flag, words, "is not one of host, auto[:size=N,uidmapping=C:H:N,gidmapping=C:H:N]")
     found: dict[str, Any] = {"mode": "auto", "size": 0, "uid": [], "gid": []}
-    for setting in settings.split(",") if settings else ():
+    for setting in settings.split(",") if colon else ():
         key, _, amount = setting.partition("=")
         if key == "size":
             found["size"] = number(flag, amount)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -48,10 +49,10 @@ class Command:
             [*COMMAND, *words], env=self.environment, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
-    def run(self, *words: str, input: bytes = b"") -> Done:
-        """A command to its end."""
+    def run(self, *words: str, input: bytes = b"", machine: Sequence[str] = ()) -> Done:
+        """A command to its end; `machine`: the words before it that prepare the machine for it alone."""
         done = subprocess.run(
-            [*COMMAND, *words], env=self.environment, input=input, capture_output=True, timeout=PATIENCE * 3
+            [*machine, *COMMAND, *words], env=self.environment, input=input, capture_output=True, timeout=PATIENCE * 3
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 

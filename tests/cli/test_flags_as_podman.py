@@ -7,13 +7,18 @@ script sees. What podman cannot be asked on its hybrid cgroups is held by tests/
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests import needs
 from tests.cli.driver import Command
 from tests.podman import LIMITS, ULIMITS, Podman, on_tree_of_the_host_image
+from tests.runtime.peers import APART, BLIND
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +176,84 @@ def test_flags_have_the_effect_they_have_under_podman(row: str, command: Command
     assert (mine.status, mine.out.splitlines()) == (theirs.returncode, theirs.stdout.splitlines()), mine.err
 
 
+# Of flags that podman refuses with --rootfs, or that ask for another machine: who prepares it, the flags, the script.
+SUBORDINATE = (*APART, 'for f in uid gid; do mount --bind {here}/subordinate /etc/sub$f; done; exec "$@"', "sh")
+WITHOUT_V2 = (*APART, f'{BLIND} "$@"', "sh")
+WHOSE = (
+    "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '; touch /x /tmp/x; stat -c '%u %g' / /x /tmp/x /etc/passwd"
+    " /proc/1 /dev/null /dev/shm /sys; grep -E '^(NoNew|Seccomp:)' /proc/self/status; cat /proc/self/setgroups"
+)
+IMAGES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "the platform of this machine": ((), "--pull never --platform linux/amd64", "uname -m; echo $MADE"),
+    "an alias of a platform": ((), "--pull never --platform linux/x86_64", "echo $MADE"),
+    "no platform": ((), "--pull never --platform linux", "echo $MADE"),
+    "ids of its own": (SUBORDINATE, "--userns auto:size=70000", WHOSE),
+    "a user of a user namespace": (SUBORDINATE, "--userns auto:size=2000 -u 1000:1001 -w /tmp", WHOSE),
+    "volumes of a user namespace": (
+        SUBORDINATE,
+        "--userns auto:size=2000 -v {here}/bound:/b -v fresh:/v --tmpfs /t",
+        "stat -c '%u %g' /b /b/file /v /t; touch /v/x /t/x && stat -c '%u %g' /v/x /t/x; touch /b/x || echo not ours",
+    ),
+    "runc by its name": ((), "--runtime runc", "grep -E '^(NoNew|Seccomp:)' /proc/self/status; hostname | wc -c"),
+    "runc by its path": ((), "--runtime {runc} --hostname web -w /tmp", "hostname; pwd"),
+    "crun by its name": (WITHOUT_V2, "--runtime crun --hostname web -w /tmp -u 1:2", "hostname; pwd; id -u; id -g"),
+    "crun by its path": (WITHOUT_V2, "--runtime {crun} -m 64m", CGROUP + "cat memory/memory.limit_in_bytes"),
+}
+
+
+@pytest.fixture(scope="module")
+def image(host_root: Path) -> Iterator[Podman]:
+    """Podman with the image `made`. Whoever is root of a user namespace must reach it: so not in pytest's directory."""
+    with TemporaryDirectory(prefix="rf-podman-", dir="/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        with on_tree_of_the_host_image(host_root, directory) as made:
+            subprocess.run(["tar", "-C", made.tree, "-cf", directory / "tar", "."], check=True)
+            done = made.command("import", "-q", "-c", "ENV MADE=here", f"{directory}/tar", "made")
+            assert done.returncode == 0, done.stderr
+            yield made
+
+
+@pytest.mark.parametrize("row", IMAGES)
+def test_flags_of_an_image_have_the_effect_they_have_under_podman(
+    row: str, command: Command, image: Podman, here: Path
+) -> None:
+    needs.program("crun")
+    (here / "subordinate").write_text("containers:2000000:200000\n")
+    Path(command.environment["RINGFENCE_ROOT"]).parent.chmod(0o711)
+    prepared, flags, script = IMAGES[row]
+    places = {"here": here, "runc": shutil.which("runc"), "crun": shutil.which("crun")}
+    machine = [word.replace("{here}", str(here)) for word in prepared]
+    words = [word.format(**places) for word in flags.split()]
+    assert command.run("import", "-c", "ENV MADE=here", f"{image.directory}/tar", "made").status == 0
+
+    argv = ["sh", "-c", script]
+    theirs = image.command("run", "--rm", *LIMITS, *words, "localhost/made", *argv, machine=machine)
+    mine = command.run("run", "--rm", *LIMITS, *words, "made", *argv, machine=machine)
+
+    assert theirs.stdout, theirs.stderr
+    assert (mine.status, mine.out.splitlines()) == (theirs.returncode, theirs.stdout.splitlines()), mine.err
+
+
+def test_an_image_for_another_platform_runs_with_a_warning_unless_it_was_asked_for(
+    command: Command, image: Podman
+) -> None:
+    """As under podman, and docker. The image is for arm64 by its word alone: what is in it runs here."""
+    done = image.command("import", "-q", "--arch", "arm64", f"{image.directory}/tar", "foreign")
+    assert done.returncode == 0, done.stderr
+    command.ok("import", "--platform", "linux/arm64", f"{image.directory}/tar", "foreign")
+
+    for flags in ([], ["--platform", "linux/arm64"], ["--platform", "linux/aarch64"], ["--platform", "linux/arm64/v8"],
+                  ["--platform", "linux/riscv64"]):  # fmt: skip
+        words = ["run", "--rm", "--pull", "never", *LIMITS, *flags]
+        theirs = image.command(*words, "localhost/foreign", "echo", "ran")
+        mine = command.run(*words, "foreign", "echo", "ran")
+
+        assert (mine.status, mine.out) == (theirs.returncode, theirs.stdout), (flags, mine, theirs)
+        expected = "does not match the expected platform"
+        assert (expected in mine.err, expected in theirs.stderr) == (not flags, not flags), (flags, mine, theirs)
+
+
 KEPT = {  # of a created container: the flags, and docker's template for what inspect tells of them
     "life": (
         "--name kept --restart on-failure:3 --stop-signal INT --stop-timeout 7 --label a=1 --label-file {here}/labels"
@@ -260,6 +343,9 @@ REFUSED = [
     "pids-limit=x", "pull=x", "restart=x", "security-opt=x", "shm-size=x", "stop-signal=FROB", "stop-timeout=x",
     "sysctl=x", "timeout=x", "tmpfs=relative", "ulimit=x", "userns=x", "uts=x", "ipc=x", "pid=x", "cgroupns=x",
     "volume=a:b:c:d", "add-host=x", "dns=x", "frob=1", "cpuset-cpus=a-b",
+    "userns=keep-id", "userns=nomap", "userns=private", "userns=container:none-such", "userns=ns:/none",
+    "userns=auto:", "userns=auto:size=x", "userns=auto:colour=1", "userns=auto:uidmapping=x",
+    "runtime=/none", "runtime=none-such", "runtime=bin/runc", "runtime=/etc/passwd",
 ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def test_every_mode_of_a_namespace_is_taken(name: str, modes: list[str]) -> None
         ("userns", "x", '--userns: "x" is not one of host, auto[:size=N,uidmapping=C:H:N,gidmapping=C:H:N]'),
         ("userns", "auto:size=0", '--userns: "auto:size=0" has a size out of range: 1 to 4294967295'),
         ("userns", "auto:colour=1", "--userns: \"auto:colour=1\" has an unknown setting 'colour'"),
+        ("userns", "auto:", "--userns: \"auto:\" has an unknown setting ''"),
         ("userns", "auto:uidmapping=1", '--userns: "auto:uidmapping=1" has a mapping that is not '
                                         "CONTAINER:HOST:SIZE: 1"),
         ("userns", "keep-id", "--userns: keep-id: not built yet (use host or auto[:size=N])"),
