@@ -110,6 +110,17 @@ def apparmor() -> None:
     program("apparmor_parser")
 
 
+def selinux() -> str:
+    """The test needs a kernel with SELinux and no policy yet, in a lane: it will keep the test's. Where selinuxfs is."""
+    place = "/sys/fs/selinux"
+    if lanes.current() is lanes.HERE or not os.path.isdir(place):
+        missing("SELinux")
+    program("secilc")
+    if not os.path.exists(f"{place}/load"):
+        subprocess.run(["mount", "-t", "selinuxfs", "selinuxfs", place], check=True)
+    return place
+
+
 def sctp() -> None:
     """The test needs a kernel with SCTP."""
     try:

@@ -27,6 +27,7 @@ qemu-system-x86_64 qemu-system-x86
 depmod kmod
 xz xz-utils
 apparmor_parser apparmor
+secilc secilc
 mkfs.ext4 e2fsprogs
 ip iproute2
 /usr/lib/cni/bridge containernetworking-plugins

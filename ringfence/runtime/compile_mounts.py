@@ -158,12 +158,8 @@ def mount_all(plan: Plan, spec: dict[str, Any], facts: Facts, sources: dict[str,
         elif mount.get("type") in ("cgroup", "cgroup2"):
             mount_cgroups(plan, spec, facts, destination, options, sources, reason)
         else:
-            _file_system(plan, mount, destination, options, _context(spec, facts), reason)
-
-
-def _context(spec: dict[str, Any], facts: Facts) -> list[str]:
-    """linux.mountLabel as an option of new file systems, where SELinux is on."""
-    return [f'context="{spec["linux"]["mountLabel"]}"'] if "mountLabel" in facts.labels else []
+            label = spec["linux"]["mountLabel"] if "mountLabel" in facts.labels else ""
+            _file_system(plan, mount, destination, options, label, reason)
 
 
 def _remount(plan: Plan, destination: str, options: ParsedOptions, reason: str) -> None:
@@ -191,15 +187,14 @@ def _propagate(plan: Plan, destination: str, propagation: list[int], reason: str
 
 
 def _file_system(
-    plan: Plan, mount: dict[str, Any], destination: str, options: ParsedOptions, context: list[str], reason: str
+    plan: Plan, mount: dict[str, Any], destination: str, options: ParsedOptions, label: str, reason: str
 ) -> None:
     type = mount.get("type") or "none"
-    words = (
-        (context if type in _LABELLED else [])
-        + options.data
-        + [word for flag, word in _INSTANCE.items() if options.flags_set & flag]
-    )
+    context = [f"context={label}"] if label and type in _LABELLED else []
+    words = context + options.data + [word for flag, word in _INSTANCE.items() if options.flags_set & flag]
     flags = special(mount, options, words)
+    if context and flags & _BY_MOUNT:
+        words[0] = f'context="{label}"'  # mount(2) takes all options in one text, in which a label's commas are quoted
     propagation = options.propagation[0] if options.propagation else 0
     source = mount.get("source") or type
     attribute = attributes(options.flags_set)
