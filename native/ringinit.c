@@ -104,7 +104,7 @@ static int sys_clone_tree(int fd, const char *path, unsigned flags) {
 
 /* The order is the operation's code; tests/runtime/test_operations.py holds it equal to operations.py. */
 enum operation {
-    NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
+    NETWORK, CGROUP_CREATE, CGROUP_SET, CGROUP_DEVICES, USERNS, BIND, NODE, OVERLAY, OWN, SETATTR, OPEN, LISTEN, CLONE, MAPS, RECORD,
     JOIN_CGROUP, JOIN, UNSHARE, FORK, BECOME, PROPAGATION, STAGE, AWAIT, ROOT, MOVE, MOUNT, ATTACH, DETACH, REMOUNT, DEVICE, LINK,
     CONSOLE, SYSCTL, HOSTNAME, DOMAINNAME, WRITE, SHOW, HOOK, PIVOT, ROOTATTR, MASK, READONLY, KEYRING, RLIMIT, SCHEDULER, IOPRIORITY, MEMPOLICY,
     PERSONALITY, AFFINITY, STDIO, CWD, UMASK, BOUNDING, USER, CAPABILITIES, NONEWPRIVS, SECCOMP, RESOLVE, WAIT, LOOPBACK,
@@ -485,12 +485,18 @@ static const char *stage_layer(const char *path, int number, int too_long) {
     return out;
 }
 
+/* Enter a mount namespace that nobody else sees; a descriptor of the one before, to return to. */
+static int hide_mounts(const char *what) {
+    int before = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (before < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("a mount namespace for %s", what);
+    return before;
+}
+
 /* By mount(2), whose data may fill a page, in a mount namespace that nobody else sees: kernels before 6.7 take the layers
  * as one string only, and fsconfig(2) only strings below 256 bytes. What is kept is a clone attached nowhere. */
 static int overlay_by_mount(const char **lower, size_t length, const char *upper, const char *work, const char **more) {
     char data[4096];
-    int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), too_long = length > sizeof data / 2;
-    if (host < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("a mount namespace for the overlay");
+    int host = hide_mounts("the overlay"), too_long = length > sizeof data / 2;
     if (mount("tmpfs", "/proc", "tmpfs", 0, "mode=0700") || mkdir("/proc/overlay", 0700)) fail("a place for the overlay");
     for (int i = 0; lower[i]; i++) lower[i] = stage_layer(lower[i], i, too_long);
     overlay_options(data, sizeof data, lower, upper, work, more);
@@ -565,6 +571,28 @@ static void op_bind(void) {
     struct stat st;
     if (device >= 0 && (fstat(fd, &st) || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) || st.st_rdev != (dev_t)device))
         fail_as(ENODEV, "%s is not the device it should be", path);
+    slot[index] = fd;
+}
+
+/* A device for a user namespace, in which nobody may make one: bound from a file system that holds nothing else. */
+static void op_node(void) {
+    int64_t index = number();
+    const char *path = string();
+    int64_t mode = number(), device = number(), uid = number(), gid = number();
+    static const char *options[] = { "mode=0700" };
+    int fs = file_system("tmpfs", "tmpfs", options, 1, ATTR_NOSUID | ATTR_NOEXEC);
+    if (mknodat(fs, "device", (mode_t)mode, (dev_t)device) || fchmodat(fs, "device", (mode_t)mode & 07777, 0)) fail("mknod %s", path);
+    if (fchownat(fs, "device", (uid_t)uid, (gid_t)gid, 0)) fail("chown %s", path);
+    int fd = sys_clone_tree(fs, "device", 0);
+    if (fd < 0 && errno == EINVAL) { /* before Linux 6.15 a mount can be cloned only where it is attached */
+        int host = hide_mounts("a device"), at = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (at < 0 || sys_move(fs, at)) fail("a place for the device %s", path);
+        fd = sys_clone_tree(fs, "device", 0);
+        if (fd >= 0 && setns(host, CLONE_NEWNS)) fail("take the device %s along", path);
+        close(host), close(at);
+    }
+    if (fd < 0) fail("bind the device %s", path);
+    close(fs);
     slot[index] = fd;
 }
 
@@ -2183,6 +2211,7 @@ static void execute(enum operation code) {
     case CGROUP_DEVICES: op_cgroup_devices(); break;
     case USERNS: op_userns(); break;
     case BIND: op_bind(); break;
+    case NODE: op_node(); break;
     case OVERLAY: op_overlay(); break;
     case OWN: {
         const char *path = string();

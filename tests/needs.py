@@ -111,7 +111,7 @@ def apparmor() -> None:
 
 
 def selinux() -> str:
-    """The test needs a kernel with SELinux and no policy yet, in a lane: it will keep the test's. Where selinuxfs is."""
+    """The test needs a lane whose kernel has SELinux and no policy: it will keep the test's. Where selinuxfs is."""
     place = "/sys/fs/selinux"
     if lanes.current() is lanes.HERE or not os.path.isdir(place):
         missing("SELinux")

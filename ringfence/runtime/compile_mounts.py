@@ -11,7 +11,7 @@ import os
 from ringfence.errors import InvalidInput
 from ringfence.linux.mountoptions import MountFlag, attributes, changes, parse_options
 from ringfence.runtime.compile_cgroup_mount import mount_cgroups, open_cgroups
-from ringfence.runtime.compile_namespaces import id_map, requested
+from ringfence.runtime.compile_namespaces import host_id, id_map, requested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ _INSTANCE = {
 _INSTANCE_WITHOUT = {MountFlag.SYNCHRONOUS: "async", MountFlag.LAZYTIME: "nolazytime", MountFlag.MANDLOCK: "nomand"}
 IN_PROC, EXACT = 1, 2
 """Rules of ATTACH: it may cover a file of a procfs; it is at this very path, and covers no mount (see ringinit.c)."""
+_OF_A_DEVICE = attributes(MountFlag.NOSUID | MountFlag.NOEXEC)
 _COPY_UP, _KEEP_MODE, _BY_MOUNT, _I_VERSION = 1, 2, 4, 8
 _LABELLED = ("tmpfs", "ramfs", "devpts", "overlay")  # not the kernel's own: proc, sysfs, mqueue, cgroup
 _LONGEST_VALUE = 255  # of an option for fsconfig(2)
@@ -82,14 +83,35 @@ def open_sources(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, in
             sources[f"mounts[{number}]"] = clone(plan, spec, facts, f"mounts[{number}]", mount, options)
         elif mount.get("type") in ("cgroup", "cgroup2"):
             sources |= open_cgroups(plan, spec, facts, options, f"mounts[{number}]")
-    if facts.rootless or "user" in requested(spec):
-        for path, kind, major, minor in _all_devices(spec):
-            if kind == "p":
-                continue
-            slot = sources[path] = plan.slot(path)
-            device = os.makedev(major, minor)
-            plan.runtime("BIND", slot, path, 0, device, reason="nobody may make devices in a user namespace")
-    return sources
+    return sources | _open_devices(plan, spec, facts)
+
+
+def _open_devices(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, int]:
+    """In a user namespace nobody may make devices: they come from outside. The slots by path.
+
+    Those of linux.devices are made as they are described, if we may and know whose they are; others are the host's.
+    """
+    user = requested(spec).get("user")
+    if user is None and not facts.rootless:
+        return {}
+    linux = spec.get("linux") or {}
+    own = user == "" and not facts.rootless
+    listed = {device["path"]: device for device in linux.get("devices") or []} if own else {}
+    slots = {}
+    for path, kind, major, minor in _all_devices(spec):
+        if kind == "p":
+            continue
+        slot = slots[path] = plan.slot(path)
+        number, reason = os.makedev(major, minor), "nobody may make devices in a user namespace"
+        device = listed.get(path)
+        if device is None:
+            plan.runtime("BIND", slot, path, 0, number, reason=reason)
+            plan.runtime("SETATTR", slot, _OF_A_DEVICE, 0, 0, -1, 0, path, reason="a device and nothing else")
+        else:
+            uid = host_id(linux["uidMappings"], device.get("uid", 0))
+            gid = host_id(linux["gidMappings"], device.get("gid", 0))
+            plan.runtime("NODE", slot, path, _mode(device), number, uid, gid, reason=reason)
+    return slots
 
 
 def clone(
@@ -241,18 +263,23 @@ def _all_devices(spec: dict[str, Any]) -> list[tuple[str, str, int, int]]:
     return list(found.values())
 
 
+def _mode(device: dict[str, Any]) -> int:
+    """The type and the permissions of an entry of linux.devices."""
+    permissions: int = device.get("fileMode", 0o666) & 0o7777
+    return _FILE_TYPES[device.get("type", "c")] | permissions
+
+
 def devices(plan: Plan, spec: dict[str, Any], sources: dict[str, int]) -> None:
-    """Device nodes (bound from the host in a user namespace) and the usual links."""
+    """Device nodes (bound in a user namespace) and the usual links."""
     listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
     for path, _kind, major, minor in _all_devices(spec):
         if path in sources:
-            plan.container("ATTACH", sources[path], 0, path, reason="a device of the host")
+            plan.container("ATTACH", sources[path], 0, path, reason="made outside of the user namespace")
             continue
         device = listed.get(path, {})
-        mode = _FILE_TYPES[device.get("type", "c")] | (device.get("fileMode", 0o666) & 0o7777)
         owner = device.get("uid", 0), device.get("gid", 0)
         reason = "linux.devices" if device else "a default device of the runtime-spec"
-        plan.container("DEVICE", path, mode, major, minor, *owner, reason=reason)
+        plan.container("DEVICE", path, _mode(device), major, minor, *owner, reason=reason)
     if own_dev(spec):
         for path, to in DEFAULT_LINKS.items():
             plan.container("LINK", to, path, reason="runtime-spec, config-linux: Dev symbolic links")

@@ -14,6 +14,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("CGROUP_DEVICES", "s:path b:program", "attach the device program to {path}"),
     ("USERNS", "i:slot s:uids s:gids", "make a user namespace for mounts only, mapping {uids}"),
     ("BIND", "i:slot s:source i:recursive i:device", "clone the mount tree at {source}"),
+    ("NODE", "i:slot s:path i:mode i:device i:uid i:gid", "make the device {path} on a file system of its own"),
     ("OVERLAY", "i:slot l:lowers s:upper s:work l:options", "make the overlay of {lowers}, writes go to {upper}"),
     ("OWN", "s:path i:uid i:gid i:optional", "give {path} to user {uid} and group {gid} of the host"),
     ("SETATTR", "i:slot i:set i:clear i:propagation i:userns i:recursive s:what", "set the mount attributes of {what}"),

@@ -25,7 +25,9 @@ class Lane:
 # What this machine lacks when no lane is named: the lanes have it.
 HERE = Lane(
     tests=(),
-    lacks=frozenset({"systemd", "cgroup v2 alone", "huge pages", "a swap file", "AppArmor", "SELinux", "ipvlan", "SCTP"}),
+    lacks=frozenset(
+        {"systemd", "cgroup v2 alone", "huge pages", "a swap file", "AppArmor", "SELinux", "ipvlan", "SCTP"}
+    ),
     at_least=0,
 )
 
