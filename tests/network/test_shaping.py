@@ -72,25 +72,6 @@ def on_host(directory: Path, work: Callable[[Host], None]) -> None:
     child.run(run, Clone.NEWNET)
 
 
-def test_both_directions_have_their_rate_which_can_be_changed_and_lifted(tmp_path: Path) -> None:
-    def work(host: Host) -> None:
-        link = host.add()
-        shaping.shape(host.connection, host.directory, [("box", Limits(50 * M, 100 * M))], [link])
-        iperf.has(50, host.test("egress", 0))
-        iperf.has(100, host.test("ingress", 0))
-        passed = shaping.counters(host.connection, host.directory, "box", "box")
-        assert (passed["egress"]["rate"], passed["ingress"]["rate"]) == (50 * M, 100 * M)
-        assert passed["egress"]["bytes"] > 10 * M
-
-        shaping.shape(host.connection, host.directory, [("box", Limits(20 * M, 0, 64 << 10))], [])
-        iperf.has(20, host.test("egress", 0))
-        [free] = iperf.rates(host.test("ingress", 0))
-        assert free > 200
-        assert shaping.counters(host.connection, host.directory, "box", "box")["ingress"]["rate"] == 0
-
-    on_host(tmp_path, work)
-
-
 def test_several_share_what_their_group_has_and_keep_limits_of_their_own(tmp_path: Path) -> None:
     def work(host: Host) -> None:
         for number in range(3):
