@@ -51,6 +51,7 @@ CHAINS: dict[str, tuple[str, int, int] | tuple[()]] = {
 _RTN_LOCAL = host_number(2)
 _ESTABLISHED_OR_RELATED = host_number(0x6)
 _TRANSLATED_DESTINATION = host_number(0x20)  # IPS_DST_NAT
+_LOOPBACK = b"lo".ljust(16, b"\0")
 _FAMILIES = {"ip": NFPROTO_IPV4, "ip6": NFPROTO_IPV6}
 
 
@@ -129,6 +130,8 @@ RULES: list[tuple[str, str, list[Expression]]] = [
     ("postrouting", "to a container: the source stays as it is", [
         meta("oifname"), lookup("bridges"), verdict("accept"),
     ]),
+    # oifname "lo" accept
+    ("postrouting", "from this machine to itself", [meta("oifname"), equal(_LOOPBACK), verdict("accept")]),
     # ip saddr @subnets4 masquerade
     *(("postrouting", "out of this machine", [*_address(family, "saddr"), lookup(subnets), masquerade()])
       for family, subnets in (("ip", "subnets4"), ("ip6", "subnets6"))),

@@ -17,7 +17,7 @@ from ringfence.network.firewall import Firewall
 from ringfence.network.ports import reserve
 from ringfence.network.values import Network, Port
 from tests import needs
-from tests.network.hosts import DB, HERE, OUTSIDE, WEB, Machine, ask, on_machine, seen
+from tests.network.hosts import DB, HERE, OUTSIDE, WEB, Machine, Server, ask, on_machine, seen
 
 FIREWALL = Firewall("ringfence-test")
 
@@ -63,6 +63,17 @@ def test_a_port_of_sctp_is_reached_where_the_kernel_knows_it() -> None:
             assert stranger.ask(HERE[4], 3868, "sctp").startswith(f"{web.name} ")
             assert ask(HERE[4], 3868, "sctp").startswith(f"{web.name} ")
             FIREWALL.unpublish("web", [reserved.port], web.addresses)
+
+    on_machine(work)
+
+
+def test_this_machine_speaks_with_itself_by_a_gateways_address_as_by_any_other() -> None:
+    def work(_machine: Machine) -> None:
+        FIREWALL.open_network(WEB)
+        for gateway in ("10.78.0.1", "fd00:78::1"):
+            server = Server("here", gateway, 5353, "udp")
+            assert ask(gateway, 5353, "udp") == f"here {gateway}"
+            server.close()
 
     on_machine(work)
 
