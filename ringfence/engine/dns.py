@@ -53,6 +53,17 @@ def prepare(engine: Engine) -> None:
     directory.ensure(place, directory.command(place))
 
 
+def mend(engine: Engine) -> None:
+    """Start the server again if it was killed while containers have names."""
+    place = _directory(engine)
+    try:
+        named = directory.ids(place)
+    except FileNotFoundError:
+        return
+    if named:
+        directory.ensure(place, directory.command(place))
+
+
 def withdraw(engine: Engine, id: str) -> None:
     """A container has no names any more; the server ends with the last one."""
     directory.withdraw(_directory(engine), id)

@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from ringfence.network.values import Driver, Network, Port
 
 
-
-FORWARDER = "forwarder"
-"""How the files of a container's forwarders begin, in the runtime's directory of it."""
-
-
 class Plug:
     """What one start of a container has been handed out: endpoints with addresses, and the host's ports as sockets."""
 
@@ -83,7 +78,9 @@ class Plug:
         if any(network.names for network in self.networks.values()):
             dns.publish(engine, self._record, self._options, pid, self.endpoints, self.networks)
         if self.reserved and not self._left_to_plugins():
-            forward(engine, self._record, pid, self.reserved, reachable(self.endpoints, self.networks))
+            from ringfence.engine import forwarder
+
+            forwarder.start(engine, id, pid, self.reserved, reachable(self.endpoints, self.networks))
         if any(network.driver == drivers.CNI for network in self.networks.values()):
             spec_files.rewrite(id, self._options, places.bundle(engine, id), self.place())  # plugins gave addresses
         bandwidth.connect(engine, self._record, pid)
@@ -179,6 +176,7 @@ def take(engine: Engine, record: ContainerRecord, options: Options) -> Plug | Ro
         return plug_rootless.take(engine, record, options)
     from ringfence.engine import dns
 
+    mend(engine)
     plug = Plug(engine, record, options)
     networks = engine.networks  # its tables are made outside of a transaction that may be rolled back
     try:
@@ -234,14 +232,14 @@ def release(engine: Engine, id: str) -> None:
 
 
 def sweep(engine: Engine) -> None:
-    """Release what containers have that do not run any more, and that nobody is starting or removing."""
+    """Release what containers have that do not run any more, and that nobody is starting or removing; then `mend`."""
     if not linux_namespaces.privileged():
         from ringfence.engine import plug_rootless
 
         return plug_rootless.sweep(engine)
     from ringfence.engine.lock import Lock as ContainerLock
 
-    stale = [endpoint for endpoint in engine.networks.endpoints() if not _alive(endpoint)]
+    stale = [endpoint for endpoint in engine.networks.endpoints() if not alive(endpoint)]
     for id in dict.fromkeys(endpoint.attachment.container for endpoint in stale):
         lock = ContainerLock(engine, id)
         try:
@@ -251,14 +249,29 @@ def sweep(engine: Engine) -> None:
             release(engine, id)
             continue
         try:
-            if not any(_alive(one) for one in engine.networks.endpoints(container=id)):
+            if not any(alive(one) for one in engine.networks.endpoints(container=id)):
                 release(engine, id)
         finally:
             lock.release()
+    mend(engine)
 
 
-def _alive(endpoint: Endpoint) -> bool:
+def alive(endpoint: Endpoint) -> bool:
+    """Whether the container is there that was plugged in."""
     return bool(endpoint.pid) and processes.alive(endpoint.pid, endpoint.began)
+
+
+def mend(engine: Engine) -> None:
+    """Start again what somebody has killed: forwarders of running containers, and the server of their names."""
+    from ringfence.engine import dns
+
+    published = {container for container, _ in engine.networks.ports()}
+    if published:
+        from ringfence.engine import forwarder
+
+        for id in published:
+            forwarder.mend(engine, id)
+    dns.mend(engine)
 
 
 def join(held: Lock, network: Network, endpoint: Endpoint, namespace: int, ports: Sequence[Port] = ()) -> None:
@@ -319,18 +332,6 @@ def place_of(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> 
     used = [networks[endpoint.attachment.network] for endpoint in endpoints]
     gateways = [subnet.gateway for network in used for subnet in network.subnets if subnet.gateway]
     return Place(addresses, [server for network in used for server in dns.servers(network)], gateways[:1])
-
-
-def forward(engine: Engine, record: ContainerRecord, pid: int, reserved: Sequence[Reserved], addresses: Sequence[str],
-            which: str = "") -> None:  # fmt: skip
-    """Start a forwarder of a container; `which` tells further ones apart, for ports that were published later."""
-    from ringfence.linux import pidfd
-    from ringfence.network import forwarder
-    from ringfence.runtime import helper
-
-    file = f"{places.runtime_state(engine, record.id)}/{FORWARDER}{which}"
-    with pidfd.open(pid) as process:
-        forwarder.start(helper.path(), record.id[:12], reserved, addresses, process.fileno(), file)
 
 
 def firewall(engine: Engine) -> Firewall:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.engine import repair, status
+from ringfence.engine import plug, repair, status
 from ringfence.engine.plugged import Plugged
 
 TYPE_CHECKING = False
@@ -15,4 +15,5 @@ def port(engine: Engine, name: str) -> dict[str, list[dict[str, str]]]:
     record = repair.find(engine, name)
     if not status.of(engine, record).live:
         return {}
+    plug.mend(engine)
     return {key: rows for key, rows in Plugged(engine, record.id).bindings(record).items() if rows}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from ringfence.engine import places, plug, status
+from ringfence.engine import plug, status
 from ringfence.engine.options import Options
 from ringfence.engine.options_network import publish as read
 from ringfence.errors import Conflict, InvalidInput, NotFound
@@ -51,14 +49,14 @@ def change(engine: Engine, record: ContainerRecord, add: Rows, remove: Rows) -> 
 
 
 def _publish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> None:
-    from ringfence.engine import ports
+    from ringfence.engine import forwarder, ports
 
     addresses = _addresses(engine, record)
     reserved = ports.take(engine, record, rows)
     try:
         with plug.Lock(engine) as held:
             held.publish(record.id, [one.port for one in reserved], addresses)
-        plug.forward(engine, record, pid, reserved, addresses, f"-{reserved[0].port!r}".replace("/", "-"))
+        forwarder.start(engine, record.id, pid, reserved, addresses, f"-{reserved[0].port!r}".replace("/", "-"))
     except BaseException:
         with plug.Lock(engine) as held:
             held.unpublish(record.id, [one.port for one in reserved], addresses)
@@ -70,8 +68,7 @@ def _publish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> N
 
 def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> None:
     """The forwarders end and one of those ports that are left begins: what goes through the kernel is not disturbed."""
-    from ringfence.engine import ports
-    from ringfence.network import forwarder
+    from ringfence.engine import forwarder, ports
 
     addresses = _addresses(engine, record)
     present = [port for _, port in engine.networks.ports(record.id)]
@@ -80,15 +77,11 @@ def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) ->
     with plug.Lock(engine) as held:
         held.unpublish(record.id, gone, addresses)
         engine.networks.unpublish(record.id, gone)
-    directory = places.runtime_state(engine, record.id)
-    for name in os.listdir(directory):
-        if name.startswith(plug.FORWARDER):
-            forwarder.stop(f"{directory}/{name}")
-            os.unlink(f"{directory}/{name}")
+    forwarder.stop(engine, record.id)
     if left:
         reserved = ports.again(left)
         try:
-            plug.forward(engine, record, pid, reserved, addresses)
+            forwarder.start(engine, record.id, pid, reserved, addresses)
         finally:
             _close(reserved)
 
