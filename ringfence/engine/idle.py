@@ -12,6 +12,7 @@ import os
 import time
 
 from ringfence.engine import launch, plug
+from ringfence.linux import children
 from ringfence.network import drivers
 
 TYPE_CHECKING = False
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 LINGER = 0.2
 """Seconds."""
 _WAITS = 3  # the descriptor of the file that the process holds locked
-_started: list[int] = []
 
 
 def ensure(engine: Engine) -> None:
@@ -37,8 +37,7 @@ def ensure(engine: Engine) -> None:
         argv = launch.command(engine, "idle", "")
         null = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0)
         actions = [null, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2), (os.POSIX_SPAWN_DUP2, file, _WAITS)]
-        _reap()
-        _started.append(os.posix_spawn(argv[0], list(argv), {}, file_actions=actions, setsid=True, setsigmask=()))
+        children.leave(os.posix_spawn(argv[0], list(argv), {}, file_actions=actions, setsid=True, setsigmask=()))
     finally:
         os.close(file)
 
@@ -59,14 +58,3 @@ def close(held: Lock) -> None:
         network = record.network
         if network.driver in drivers.ROUTED and network.id not in used:
             plug.close(held, network)
-
-
-def _reap() -> None:
-    """Those that have ended, so that none stays a zombie of a process that runs long."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # the program that uses the library reaps all its children itself
-            ended = pid
-        if ended:
-            _started.remove(pid)

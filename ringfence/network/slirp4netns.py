@@ -7,6 +7,7 @@ import select
 
 from ringfence import json
 from ringfence.errors import Failed, Unsupported
+from ringfence.linux import children
 from ringfence.linux.filedescriptor import FileDescriptor
 from ringfence.linux.signals import SIGPIPE
 from ringfence.linux.sockets import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, Socket
@@ -22,7 +23,6 @@ ADDRESS = "10.0.2.100"
 _MTU = 65520
 _PATIENCE = 10  # seconds
 _MOST = 1 << 16  # bytes of an answer
-_started: list[int] = []
 
 
 def api(path: str) -> str:
@@ -33,11 +33,10 @@ def api(path: str) -> str:
 def start(path: str, ports: Sequence[Port], interface: str, process: int | None) -> str:
     """Connect the network namespace that is bound to `path`; the DNS server's address. FileNotFoundError without it."""
     requests = [_request(port) for port in ports]
-    _reap()
     reader, writer = (FileDescriptor(end) for end in os.pipe2(os.O_CLOEXEC))
     with reader, FileDescriptor(os.memfd_create("errors")) as errors:
         try:
-            _started.append(_spawn(path, interface, writer, errors, process))
+            children.leave(_spawn(path, interface, writer, errors, process))
         finally:
             writer.close()
         poll = select.poll()
@@ -85,14 +84,3 @@ def _ask(path: str, port: Port, request: bytes) -> None:
     if '"return"' not in answer:
         raise Failed(f"cannot publish {port}: slirp4netns answers {answer.strip() or 'nothing'}",
                      hint="the port may be in use, or below net.ipv4.ip_unprivileged_port_start")  # fmt: skip
-
-
-def _reap() -> None:
-    """Those that this process has started and that have ended: whoever runs long is to have no zombies of them."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # the program that uses the library reaps all its children itself
-            ended = pid
-        if ended:
-            _started.remove(pid)

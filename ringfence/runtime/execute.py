@@ -11,7 +11,7 @@ import os
 
 from ringfence import json
 from ringfence.errors import CannotExecute, Failed, InvalidInput, RingfenceError
-from ringfence.linux import signals, sockets
+from ringfence.linux import children, signals, sockets
 from ringfence.runtime import helper
 
 TYPE_CHECKING = False
@@ -62,8 +62,7 @@ class Executed:
         buildah, conmon and containerd's shim wait for it as for their own as soon as we have returned.
         """
         self.control.close()
-        os.waitpid(self.helper, 0)
-        _monitors.discard(self.helper)
+        children.take(self.helper)
 
 
 def execute(
@@ -148,24 +147,9 @@ def _spawn(scratch: str, memory: int, control: int, preserve: Sequence[int]) -> 
     path, arguments = f"/proc/self/fd/{program}", ["ringinit", str(plan_fd), str(control_fd)]
     if program < 0:
         path, arguments = helper.path(), [*arguments, scratch]
-    _reap()
     pid = os.posix_spawn(path, arguments, {}, file_actions=actions)
-    _monitors.add(pid)
+    children.leave(pid)  # a monitor is our child while we live
     return pid
-
-
-_monitors: set[int] = set()
-
-
-def _reap() -> None:
-    """Monitors are our children while we live: take leave of those that have ended, so that none stays a zombie."""
-    for pid in list(_monitors):
-        try:
-            if os.waitpid(pid, os.WNOHANG)[0] == 0:
-                continue
-        except ChildProcessError:
-            pass  # the program that uses us waits for all children itself
-        _monitors.discard(pid)  # another thread may have been as quick
 
 
 class _Connector:

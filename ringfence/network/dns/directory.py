@@ -17,7 +17,7 @@ import sys
 
 from ringfence import json
 from ringfence.errors import Failed
-from ringfence.linux import processes
+from ringfence.linux import children, processes
 from ringfence.linux.filedescriptor import FileDescriptor
 
 TYPE_CHECKING = False
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".json"
 LOCK = 3  # the server's descriptor of the lock, which whoever starts it has taken already
-_started: list[int] = []
 _ENTRY = "import sys; sys.path.insert(0, sys.argv[1]); from ringfence.network.dns.server import main; main(sys.argv[2])"
 
 
@@ -82,9 +81,8 @@ def ensure(directory: str, argv: Sequence[str]) -> bool:
         fcntl.flock(starting, fcntl.LOCK_EX)  # another who starts one holds it for as long as a spawn takes
         if not _take(lock):
             return False
-        _reap()
         with FileDescriptor(fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, LOCK + 1)) as held:
-            _started.append(_spawn(directory, argv, held))
+            children.leave(_spawn(directory, argv, held))
     return True
 
 
@@ -97,17 +95,6 @@ def _spawn(directory: str, argv: Sequence[str], lock: int) -> int:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise Failed(f"cannot start the DNS server {argv[0]}: {reason}", errno=error.errno or 0) from error
-
-
-def _reap() -> None:
-    """Servers that this process has started and that have ended: whoever runs long is to have no zombies of them."""
-    for pid in list(_started):
-        try:
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # the program that uses the library reaps all its children itself
-            ended = pid
-        if ended:
-            _started.remove(pid)
 
 
 def yield_lock() -> None:
