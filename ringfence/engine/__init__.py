@@ -156,6 +156,8 @@ class Engine:
         """Close the database, and give up what is prepared; the engine opens it again when it is used again."""
         if self._runtime is not None:
             self._runtime.close()
+        if self._snapshots is not None:
+            self._snapshots.clear()
         if self._images is not None:
             self._images.close()
         if self._database is not None:

@@ -88,7 +88,7 @@ def reserve(engine: Engine, image: str, command: Sequence[str] | None, options: 
         runtimes.require(options.runtime)
     found = find_image(engine, image, options)
     record = describe(found, image, command, options)
-    if repeated and options.runtime == "ringrun":
+    if repeated:
         record.id = engine.runtime.next_id() or record.id
     lock = Lock(engine, record.id, make=True)
     lock.take()

@@ -9,6 +9,7 @@ from ringfence import json
 from ringfence.engine import events, places, root, spec, spec_files, spec_host, status
 from ringfence.engine.options_network import requests
 from ringfence.errors import Conflict
+from ringfence.linux import files
 from ringfence.runtime.interface import Launch, Log, Monitoring
 
 TYPE_CHECKING = False
@@ -64,7 +65,7 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
         Volumes(engine.root).prepare(record.mounts, lambda: root.stored(engine, record))
     document = spec.build(record, {"config": record.image_config}, options, host)
     text = json.dumps(document)
-    _write_spec(host.bundle, text)
+    files.write(f"{host.bundle}/config.json", text)  # for people and for other runtimes; ours keeps a copy of its own
     return Launch(record.id, document, host.bundle, root=engine.snapshots.mounts(record.id),
                   monitoring=monitoring(engine, record, options, window), volatile=record.auto_remove,
                   text=text, connect=plug.connect if plug else None)  # fmt: skip
@@ -98,9 +99,3 @@ def command(engine: Engine, verb: str, id: str) -> Sequence[str]:
     return (sys.executable, "-I", "-S", "-c", _ENTRY, package, verb, engine.root, engine.state,
             engine.snapshotter_name, id)  # fmt: skip
 
-
-def _write_spec(bundle: str, text: str) -> None:
-    """config.json, for people and for other runtimes; ours keeps a copy of its own."""
-    descriptor = os.open(f"{bundle}/config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)

@@ -35,15 +35,18 @@ def rm(engine: Engine, name: str, *, force: bool, volumes: bool) -> None:
         remove(engine, record, volumes=volumes)
 
 
-def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, announce: bool = True) -> None:
+def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, announce: bool = True,
+           later: bool = False) -> None:  # fmt: skip
     """Remove all there is of a container whose lock we hold, killing what still runs. Every step may be repeated.
+
+    `later`: the caller goes on to `engine.snapshots.clear()`.
 
     A --rm container that was started needs no mark: repair removes it in any case.
     """
     if record.phase == CREATED and not (record.auto_remove and record.started):
         engine.records.mark(record, REMOVING)
     forget_run(engine, record)
-    engine.snapshots.remove(record.id, missing_ok=True)
+    engine.snapshots.remove(record.id, missing_ok=True, later=later)
     if record.mounts and (volumes or record.auto_remove or record.phase == CREATING):
         _remove_volumes(engine, record)
     remove_directory(places.bundle(engine, record.id))

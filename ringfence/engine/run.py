@@ -20,7 +20,8 @@ def run(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[
         input: bytes | None) -> RunResult | Container:  # fmt: skip
     """See Engine.run. The record of a --rm container is written once and deleted once, with nothing in between."""
     options = parse(raw if input is None else {**raw, "interactive": True})
-    repeated = not options.group  # whose processes are counted: what waits there would be one of them
+    # In a group whose processes are counted what waits there would be one of them; other runtimes prepare nothing.
+    repeated = not options.group and options.runtime == "ringrun"
     record, lock = reserve(engine, image, command, options, repeated=repeated)
     with lock:
         if not record.auto_remove:
@@ -29,6 +30,8 @@ def run(engine: Engine, image: str, command: Sequence[str] | None, raw: Mapping[
         session = starting.begin(engine, record, keep=not record.auto_remove, repeated=repeated)
     with session:
         if detach or options.detach:
+            engine.runtime.prepare_next()
             return Container(engine, record)
         code, output, errors = session.collect(input)
+    engine.runtime.prepare_next()
     return RunResult(code, output, errors, record.id)

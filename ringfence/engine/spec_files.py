@@ -10,6 +10,7 @@ import os
 from ringfence.engine.options_namespaces import HOST_GATEWAY, container_of
 from ringfence.engine.spec_mounts import ETC_FILES
 from ringfence.engine.spec_namespaces import host_name
+from ringfence.linux import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,11 +121,7 @@ def write(id: str, options: Options, host: HostFacts, *, shared: str = "", place
         for file in ("hosts", "resolv.conf"):
             texts[file] = _text(f"{shared}/{file}")
     for file in ETC_FILES:
-        path = os.path.join(host.bundle, file)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as out:
-            os.fchmod(descriptor, 0o644)
-            out.write(texts[file])
+        files.write(os.path.join(host.bundle, file), texts[file], 0o644)
 
 
 def resolver(options: Options, place: Place | None) -> str:
@@ -147,7 +144,6 @@ def rewrite(id: str, options: Options, bundle: str, place: Place) -> None:
 def _text(path: str) -> str:
     """A file's text; a host without it has nothing to tell."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        return files.read(path)
     except FileNotFoundError:
         return ""

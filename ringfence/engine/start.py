@@ -66,7 +66,8 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
 
             plug = take(engine, record, options)
         order = launching.prepare(engine, record, options, window, plug)
-        order.repeated = repeated
+        if repeated:
+            order.repeated, order.meanwhile = True, engine.snapshots.clear
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:
@@ -82,13 +83,13 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
     finally:
         if plug is not None:
             plug.close()
-    owner = (lambda: finish(engine, record)) if record.auto_remove and not locked else None
+    owner = (lambda: finish(engine, record, later=repeated)) if record.auto_remove and not locked else None
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip
 
 
-def finish(engine: Engine, record: ContainerRecord) -> None:
-    """What the owner of a --rm container does at its exit: remove it, if nobody else has.
+def finish(engine: Engine, record: ContainerRecord, *, later: bool = False) -> None:
+    """What the owner of a --rm container does at its exit: remove it, if nobody else has. `later`: see rm.remove.
 
     That its lock can be taken says that it is there, so the record is not read again.
     """
@@ -97,7 +98,7 @@ def finish(engine: Engine, record: ContainerRecord) -> None:
 
     try:
         with Lock(engine, record.id):
-            rm.remove(engine, record, volumes=True)
+            rm.remove(engine, record, volumes=True, later=later)
     except NotFound:
         return
 

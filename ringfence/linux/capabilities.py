@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringfence.errors import InvalidInput
+from ringfence.linux import files
 
 # include/uapi/linux/capability.h; the index is the number.
 NAMES = (
@@ -97,6 +98,5 @@ def last_cap() -> int:
 
 def of(pid: int | str = "self") -> dict[str, int]:
     """The five sets of a process as bit masks: inheritable, permitted, effective, bounding, ambient."""
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="surrogateescape") as file:
-        fields = dict(line.split(":", 1) for line in file)
+    fields = dict(line.split(":", 1) for line in files.read(f"/proc/{pid}/status").split("\n") if line)
     return {name: int(fields[key], 16) for key, name in _SETS.items()}

@@ -51,6 +51,9 @@ class CommandRuntime:
         """See `Runtime.next_id`."""
         return ""
 
+    def prepare_next(self) -> None:
+        """See `Runtime.prepare_next`."""
+
     def close(self) -> None:
         """See `Runtime.close`."""
 

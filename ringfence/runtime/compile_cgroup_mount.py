@@ -47,10 +47,10 @@ def mount_cgroups(
             plan.container("ATTACH", sources[source], 0, target, reason=reason)
         elif type == "tmpfs":
             outer = target
-            plan.container("MOUNT", type, source, target, ["mode=0755"], _COMMON, 0, 0, reason=reason)
+            plan.container("MOUNT", type, source, target, ("mode=0755",), _COMMON, 0, 0, reason=reason)
         else:
             data = [word for word in words if word not in _KERNEL_WORDS]
-            plan.container("MOUNT", type, source, target, data, attribute, 0, 0, reason=reason)
+            plan.container("MOUNT", type, source, target, tuple(data), attribute, 0, 0, reason=reason)
     if outer is not None and attribute & MountAttr.RDONLY:
         plan.container("REMOUNT", outer, MountAttr.RDONLY, 0, 0, 0, [], reason="no directory may be added")
 

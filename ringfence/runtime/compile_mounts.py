@@ -220,7 +220,7 @@ def _file_system(
     propagation = options.propagation[0] if options.propagation else 0
     source = mount.get("source") or type
     attribute = attributes(options.flags_set)
-    plan.container("MOUNT", type, source, destination, words, attribute, propagation, flags, reason=reason)
+    plan.container("MOUNT", type, source, destination, tuple(words), attribute, propagation, flags, reason=reason)
     _recursive(plan, destination, options, reason)
     _propagate(plan, destination, options.propagation[1:], reason)
 

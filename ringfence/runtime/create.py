@@ -96,7 +96,14 @@ def create(
             given, sandbox = sandbox, None
             begun = _adopt(given, encoded, facts)
         listener = _listener(launch, wait)
-        executed = _execute(plan, encoded, facts, preserve, listener, mover, launch.connect, begun)
+
+        def meanwhile() -> None:
+            if launch.meanwhile is not None:
+                launch.meanwhile()
+            if sandboxes is not None and plan is not None:
+                sandboxes.prepare(plan, encoded, launch.id, directory)
+
+        executed = _execute(plan, encoded, facts, preserve, listener, mover, launch.connect, begun, meanwhile)
         executed.warnings = warnings
         if scope is not None:
             held, scope = scope, None
@@ -119,8 +126,6 @@ def create(
     finally:
         if mover is not None:
             mover.close()
-    if sandboxes is not None:
-        sandboxes.prepare(plan, encoded, launch.id, directory)
     return executed
 
 
@@ -198,11 +203,13 @@ def _execute(
     mover: Mover | None,
     connect: Callable[[int], None] | None,
     begun: tuple[int, sockets.Socket] | None,
+    meanwhile: Callable[[], None],
 ) -> Executed:
     try:
         return execute(
-            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect, begun=begun
-        )
+            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect, begun=begun,
+            meanwhile=meanwhile,
+        )  # fmt: skip
     except RingfenceError as error:
         if isinstance(error, HelperDied):
             _undo_cgroups(facts)

@@ -75,6 +75,7 @@ def execute(
     mover: Mover | None = None,
     connect: Callable[[int], None] | None = None,
     begun: tuple[int, sockets.Socket] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
 
@@ -82,11 +83,14 @@ def execute(
     descriptors for the process, from 3 on; -1 leaves a number unused.
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices,
     `connect` gets the container's pid to connect it with its networks; what it raises is what is raised here.
-    `begun`: a helper that has the plan already, and the control socket (see `begin`).
+    `begun`: a helper that has the plan already, and the control socket (see `begin`). `meanwhile` is called while the
+    helper works.
     """
     connector = _Connector(connect)
     pid, ours = begun or begin(encoded, scratch, preserve)
     try:
+        if meanwhile is not None:
+            meanwhile()
         executed = _report(plan, ours, pid, listener, mover, connector)
         helper.keep(pid)
         return executed

@@ -89,12 +89,12 @@ class Launch:
     container stays in our cgroups. `hook_environment` is that of hooks which the spec gives none. `connect` is
     called with the pid of a process in the container's network namespace, to connect that with networks before hooks
     and the program run; a RingfenceError that it raises ends the start. `repeated`: another container like it may
-    follow, with the id that `Runtime.next_id` tells.
+    follow, with the id that `Runtime.next_id` tells; `meanwhile` is called while the helper makes this one.
     """
 
     __slots__ = (
         *("bundle", "cgroup_manager", "connect", "environment", "fault", "hook_environment", "id", "keyring"),
-        *("monitoring", "no_pivot", "repeated", "root", "spec", "text", "volatile"),
+        *("meanwhile", "monitoring", "no_pivot", "repeated", "root", "spec", "text", "volatile"),
     )
 
     def __init__(
@@ -115,6 +115,7 @@ class Launch:
         text: str = "",
         connect: Callable[[int], None] | None = None,
         repeated: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
         self.spec = spec
@@ -131,6 +132,7 @@ class Launch:
         self.text = text
         self.connect = connect
         self.repeated = repeated
+        self.meanwhile = meanwhile
 
 
 class Started:
@@ -155,6 +157,9 @@ class Runtime(Protocol):
 
     def next_id(self) -> str:
         """The id that the next container had best have, told once; "" if any other does as well."""
+
+    def prepare_next(self) -> None:
+        """Nothing more is to be done for a `repeated` container: what the next one may need can be made, meanwhile."""
 
     def close(self) -> None:
         """Have undone what is prepared for a next container."""

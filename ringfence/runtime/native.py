@@ -35,6 +35,11 @@ class OciRuntime:
         """See `Runtime.next_id`."""
         return self._sandboxes.take() if self._sandboxes is not None else ""
 
+    def prepare_next(self) -> None:
+        """See `Runtime.prepare_next`."""
+        if self._sandboxes is not None:
+            self._sandboxes.begin()
+
     def close(self) -> None:
         """See `Runtime.close`."""
         if self._sandboxes is not None:

@@ -120,8 +120,13 @@ class Plan:
 
 
 def await_rest(first: bytes, count: int, patience: int) -> bytes:
-    """The encoded plan of a first part of `count` operations, which then waits `patience` milliseconds for the rest."""
+    """The encoded plan of a first part of `count` operations, which then waits `patience` milliseconds for the rest.
+
+    With a count of 0 it waits for all of them.
+    """
     wait = _encode_all([Operation(RUNTIME, "AWAIT", (patience,), "")])
+    if not count:
+        first = first[: _HEADER.size - _COMMON]
     return _HEADER.pack(b"RFP1", count + 1, -1, 0, 0, 0, 0, 0)[:_COMMON] + first + wait
 
 
@@ -133,15 +138,28 @@ def begins_with(encoded: bytes, first: bytes) -> bool:
 def _encode_all(operations: Sequence[Operation]) -> bytes:
     out = []
     for operation in operations:
-        code, arguments, _text = BY_NAME[operation.name]
-        body = _encode(arguments, operation)
-        out.append(_OPERATION.pack(code, operation.actor, len(body)))
-        out.append(body)
+        key = (operation.name, operation.actor, operation.arguments)
+        try:
+            encoded = _known.get(key)
+        except TypeError:  # among its arguments is a list
+            out.append(_encode(operation))
+            continue
+        if encoded is None:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            encoded = _known[key] = _encode(operation)
+        out.append(encoded)
     return b"".join(out)
 
 
-def _encode(arguments: Sequence[tuple[str, str]], operation: Operation) -> bytes:
-    """The arguments one after the other. One loop without calls: a start encodes some hundred operations."""
+_known: dict[tuple[str, int, tuple[Argument, ...]], bytes] = {}
+"""Operations that were encoded before: of a hundred, most are those of every container like it."""
+_MOST_KNOWN = 2000
+
+
+def _encode(operation: Operation) -> bytes:
+    """An operation with its arguments one after the other."""
+    code, arguments, _text = BY_NAME[operation.name]
     parts: list[bytes] = []
     values: Sequence[Any] = operation.arguments
     for (kind, _name), value in zip(arguments, values, strict=True):
@@ -153,7 +171,8 @@ def _encode(arguments: Sequence[tuple[str, str]], operation: Operation) -> bytes
         for text in value if kind == "l" else (value,):
             raw = text if kind == "b" else text.encode("utf-8", "surrogateescape")
             parts += (_LENGTH.pack(len(raw)), raw, b"\0")
-    return b"".join(parts)
+    body = b"".join(parts)
+    return _OPERATION.pack(code, operation.actor, len(body)) + body
 
 
 def _show(value: Argument) -> str:

@@ -1,10 +1,11 @@
 """Prepared sandboxes: the first part of the next container's plan, executed before anybody asks for that container.
 
-After a start a helper executes the same first part again, for a new id: namespaces, cgroups, /proc, /dev and /sys. Then
-it waits for the rest. The next container takes that id, and if its own plan begins with the very same bytes, the helper
-gets the rest of it; else the sandbox is undone and everything is made anew. So nothing is decided by what was prepared,
-and there is no second way to make a container. A helper whose caller has gone, or whose `PATIENCE` is over, undoes what
-it has made.
+After a start another helper is started. Once the caller has nothing more to do for that container (`begin`), so that
+the two do not wait for the same processors and locks, it executes the same first part again, for a new id: namespaces,
+cgroups, /proc, /dev and /sys. Then it waits for the rest. The next container takes that id, and if its own plan begins
+with the very same bytes, the helper gets the rest of it, or all if it has not begun; else the sandbox is undone and
+everything is made anew. So nothing is decided by what was prepared, and there is no second way to make a container. A
+helper whose caller has gone, or whose `PATIENCE` is over, undoes what it has made.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import resource
 import time
 
-from ringfence.linux import sockets
+from ringfence.linux import files, sockets
 from ringfence.runtime import execute
 from ringfence.runtime.plan import await_rest, begins_with
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.0
 """Seconds that a sandbox waits. What is mounted on the host stays in use so long, when it is unmounted there."""
+_MILLISECONDS = int(PATIENCE * 1000)
 _MARGIN = 0.1  # of these, so that none is taken that is about to go
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
@@ -30,22 +32,33 @@ _STATUS = ("Umask", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpu
 
 
 class Sandbox:
-    """One that waits, for the container `id`; `first` is what its helper has executed (plan.py, `first_of`)."""
+    """One for the container `id`; `first` is what its helper executes beforehand (plan.py, `first_of`): `count`
+    operations."""
 
-    __slots__ = ("control", "first", "helper", "id", "inherited", "until")
+    __slots__ = ("begun", "control", "count", "first", "helper", "id", "inherited", "until")
 
-    def __init__(self, id: str, first: bytes, helper: int, control: sockets.Socket, inherited: object) -> None:
+    def __init__(self, id: str, first: bytes, count: int, helper: int, control: sockets.Socket) -> None:
         self.id = id
         self.first = first
+        self.count = count
         self.helper = helper
         self.control = control
-        self.inherited = inherited
+        self.inherited = inherited()
+        self.begun = False
         self.until = time.monotonic() + PATIENCE - _MARGIN
+
+    def begin(self) -> None:
+        """Have the first part executed, unless it is."""
+        if not self.begun:
+            self.begun = self._hand_over(await_rest(self.first, self.count, _MILLISECONDS))
 
     def give(self, encoded: bytes) -> bool:
         """Let it go on with a whole plan; False if it cannot, and then it undoes what it has made."""
         if time.monotonic() > self.until or not begins_with(encoded, self.first) or inherited() != self.inherited:
             return False
+        return self._hand_over(encoded)
+
+    def _hand_over(self, encoded: bytes) -> bool:
         memory = execute.memory_file(encoded)
         try:
             sockets.send_descriptors(self.control, b"G", [memory])
@@ -95,7 +108,7 @@ class Sandboxes:
         return self._taken.pop(id, None)
 
     def prepare(self, plan: Plan, encoded: bytes, id: str, scratch: str) -> None:
-        """Begin to prepare one like the container `id`, which was started by that plan; it is not waited for."""
+        """Start the helper of one like the container `id`, which was started by that plan; it waits for `begin`."""
         if self._waiting or not plan.first:
             return
         new = os.urandom(len(id) // 2).hex()
@@ -103,10 +116,20 @@ class Sandboxes:
         if len(new) != len(id):
             return
         try:
-            helper, control = execute.begin(await_rest(first, plan.first, int(PATIENCE * 1000)), scratch, ())
+            helper, control = execute.begin(await_rest(first, 0, _MILLISECONDS), scratch, ())
         except OSError:  # no descriptor, no process to be had: then a next container tells of it, if it is still so
             return
-        self._waiting.append(Sandbox(new, first, helper, control, inherited()))
+        self._waiting.append(Sandbox(new, first, plan.first, helper, control))
+
+    def begin(self) -> None:
+        """Have the one that waits made now; that is not waited for."""
+        self._leave_to_parent()
+        try:
+            sandbox = self._waiting.pop()  # so that nobody takes it meanwhile
+        except IndexError:
+            return
+        sandbox.begin()
+        self._waiting.append(sandbox)
 
     def close(self) -> None:
         """Have all of them undone."""
@@ -122,10 +145,8 @@ class Sandboxes:
 
 def inherited() -> object:
     """What a helper gets from us and hands on: one that was prepared must have got what another would get now."""
-    with open("/proc/self/status") as file:
-        status = [line for line in file if line.startswith(_STATUS)]
-    with open("/proc/self/oom_score_adj") as file:
-        score = file.read()
+    status = [line for line in files.read("/proc/self/status").split("\n") if line.startswith(_STATUS)]
+    score = files.read("/proc/self/oom_score_adj")
     known = os.listdir("/proc/self/ns")  # kernels without time namespaces have no such file
     namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES if name in known]
     limits = [resource.getrlimit(limit) for limit in _LIMITS]

@@ -14,7 +14,7 @@ import os
 
 from ringfence import json
 from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
-from ringfence.linux import processes, sockets
+from ringfence.linux import files, processes, sockets
 from ringfence.runtime.facts import PID_FILE, START_SOCKET
 
 TYPE_CHECKING = False
@@ -143,21 +143,15 @@ def _seconds_ago(seconds: float) -> float:
 def write(directory: str, document: dict[str, Any], spec: str) -> None:
     """Write state.json whole or not at all; `spec` is JSON already, since whoever has made it may have written it."""
     temporary = f"{directory}/state.json.new"
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape", opener=_private) as file:
-        file.write(f"{json.dumps(document)}\n{spec}")
+    files.write(temporary, f"{json.dumps(document)}\n{spec}")
     os.rename(temporary, f"{directory}/state.json")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def load(root: str, id: str) -> State:
     """The record of a container. NotFound if there is none."""
     directory = f"{root}/{check_id(id)}"
     try:
-        with open(f"{directory}/state.json", encoding="utf-8", errors="surrogateescape") as file:
-            head, _, spec = file.read().partition("\n")
+        head, _, spec = files.read(f"{directory}/state.json").partition("\n")
         document = json.loads(head)
     except FileNotFoundError:
         raise NotFound(f"container {id} does not exist") from None
@@ -234,8 +228,7 @@ def waiting(directory: str) -> bool:
 
 def _live_pids(path: str) -> tuple[int, int, int]:
     try:
-        with open(path) as file:
-            pid, started, monitor, monitor_started = (int(word) for word in file.read().split())
+        pid, started, monitor, monitor_started = (int(word) for word in files.read(path).split())
     except FileNotFoundError:
         return 0, 0, 0
     except ValueError as error:

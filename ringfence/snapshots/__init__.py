@@ -91,8 +91,15 @@ class Snapshotter(Protocol):
         """As `commit`, in place of the committed `name` that is there, whose children keep it as their parent; no
         container may run on it."""
 
-    def remove(self, key: str, *, missing_ok: bool = False) -> None:
-        """Remove a snapshot with its tree. Conflict for a committed one that is the parent of others."""
+    def remove(self, key: str, *, missing_ok: bool = False, later: bool = False) -> None:
+        """Remove a snapshot with its tree. Conflict for a committed one that is the parent of others.
+
+        `later`: if hardly anything was written, its directories may stay until `clear`: a file system with a journal
+        takes as long to remove these few as half the rest of a short container's end.
+        """
+
+    def clear(self) -> None:
+        """Remove what `remove` has left for later; if that is never called, `sweep` finds it."""
 
     def exists(self, key: str) -> bool: ...
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ringfence.snapshots import Kind
 
 _KINDS: tuple[Kind, ...] = ("active", "committed", "view")
+_MOST_SLIGHT = 4  # directories
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -41,6 +42,7 @@ class LinkedSnapshots:
 
     def __init__(self, data_dir: str) -> None:
         self.directory = os.path.join(data_dir, "snapshots", self.driver)
+        self._unnamed: list[str] = []  # trees that `clear` removes
 
     def _fill(self, tree: str, parent: str) -> None:
         """Give the new, empty directory `tree` what an active snapshot of `parent` starts with."""
@@ -112,7 +114,7 @@ class LinkedSnapshots:
         remove_tree(f"{self.directory}/w/{new}")
         self._discard(old)
 
-    def remove(self, key: str, *, missing_ok: bool = False) -> None:
+    def remove(self, key: str, *, missing_ok: bool = False, later: bool = False) -> None:
         try:
             kind = self.kind(key)
         except NotFound:
@@ -129,8 +131,14 @@ class LinkedSnapshots:
                     raise Conflict(f"snapshot {key} is the parent of {child}")
                 tree = self._tree(key)
                 os.unlink(f"{self.directory}/committed/{key}")
-        if tree:
+        if tree and later and _is_slight(f"{self.directory}/l/{tree}"):
+            self._unnamed.append(tree)
+        elif tree:
             self._discard(tree)
+
+    def clear(self) -> None:
+        while self._unnamed:
+            self._discard(self._unnamed.pop())
 
     def exists(self, key: str) -> bool:
         return "/" not in key and any(os.path.islink(f"{self.directory}/{kind}/{key}") for kind in _KINDS)
@@ -275,6 +283,22 @@ def _target(link: str) -> str:
         return os.readlink(link).rpartition("/")[2]
     except FileNotFoundError:
         return ""
+
+
+def _is_slight(tree: str) -> bool:
+    """Whether a tree is but a few directories and empty files, as those which a container's mounts need."""
+    pending = [tree]
+    try:
+        for directory in pending:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False) and len(pending) < _MOST_SLIGHT:
+                        pending.append(entry.path)
+                    elif entry.stat(follow_symlinks=False).st_size:
+                        return False
+    except (FileNotFoundError, PermissionError):  # a sweep is at it; it is a container's user's
+        return False
+    return True
 
 
 def _names(directory: str) -> list[str]:

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -125,6 +126,31 @@ def test_closing_the_engine_undoes_it_at_once(warm: Engine) -> None:
     assert warm.run("host", ["echo", "hi"], network="none", rm=True).stdout == b"hi\n"
 
 
+def test_it_is_begun_when_the_container_before_it_is_done_and_may_be_taken_earlier(warm: Engine) -> None:
+    first = waiting(warm)
+    assert first is not None
+    assert first.begun
+
+    def sleep() -> None:
+        with warm.sibling() as engine:
+            engine.run("host", ["sleep", "0.5"], network="none", rm=True)
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    deadline = time.monotonic() + 10
+    while (prepared := waiting(warm)) in (None, first):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert prepared is not None
+    assert not prepared.begun
+    result = warm.run("host", ["sh", "-c", LOOK], network="none", rm=True)
+    sleeper.join()
+    assert result.id == prepared.id
+    other = warm.run("host", ["sh", "-c", LOOK], network="none", rm=True)
+    one, another = (seen(each.stdout.replace(each.id.encode(), b"ID")) for each in (result, other))
+    assert one == another
+
+
 KILLED = """
 import os, signal, sys
 from ringfence import Engine
@@ -163,9 +189,6 @@ def test_a_failure_in_a_sandbox_is_named_and_undone(warm: Engine) -> None:
     with pytest.raises(CannotExecute) as caught:
         warm.run("host", ["/no/such/program"], network="none", rm=True)
     assert caught.value.errno == errno.ENOENT
-    prepared = waiting(warm)
-    assert prepared is None
-    warm.run("host", ["true"], network="none", rm=True)
     prepared = waiting(warm)
     assert prepared is not None
     with pytest.raises((Failed, CannotExecute)) as failed:

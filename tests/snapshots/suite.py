@@ -209,6 +209,27 @@ class SnapshotterSuite:
 
         assert (outside / "file").read_text() == "stays"
 
+    def test_what_is_removed_later_is_as_good_as_gone_until_it_is_cleared(self, snapshotter: Snapshotter) -> None:
+        with mounted(snapshotter.prepare("box")) as root:
+            (root / "etc").mkdir()
+            (root / "etc/hosts").touch()
+        tree = snapshotter.upper("box")
+        snapshotter.remove("box", later=True)
+        assert not snapshotter.exists("box")
+        assert os.path.exists(tree)
+        snapshotter.prepare("box")
+        snapshotter.clear()
+        assert not os.path.exists(tree)
+        assert os.path.exists(snapshotter.upper("box"))
+        assert snapshotter.sweep() == 0
+
+    def test_what_holds_anything_is_removed_at_once(self, snapshotter: Snapshotter) -> None:
+        with mounted(snapshotter.prepare("box")) as root:
+            (root / "file").write_text("text")
+        tree = snapshotter.upper("box")
+        snapshotter.remove("box", later=True)
+        assert not os.path.exists(tree)
+
     def test_usage_counts_own_blocks_once_per_inode(self, snapshotter: Snapshotter) -> None:
         commit(snapshotter, "base", "", {"big": "x" * 100_000})
         snapshotter.prepare("making", "base")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from ringfence.linux import files
+
 GONE = (errno.ENOENT, errno.ENODEV)  # the second when a cgroup is removed between opening and reading its file
 LENT = "user.ringfence.lent."  # an extended attribute of this name and a controller's: see lending.py
 NO_MARKS = (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES)  # before Linux 5.7, or of a cgroup that is not ours
@@ -44,8 +46,7 @@ class Group:
     def read(self, file: str) -> str:
         """The file's text without the last newline; empty if the file or the cgroup does not exist."""
         try:
-            with open(f"{self.path}/{file}") as stream:
-                return stream.read().rstrip("\n")
+            return files.read(f"{self.path}/{file}").rstrip("\n")
         except OSError as error:
             if error.errno not in GONE:
                 raise
