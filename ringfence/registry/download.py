@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ringfence.content.store import ContentStore
     from ringfence.oci.image_spec import Descriptor
-    from ringfence.registry.repository import Repository
+    from ringfence.registry.repository import BlobStream, Repository
 
     Report = Callable[[str, str, int, int], None]
     """(digest, what happens, bytes so far, bytes in all); called from any thread."""
@@ -187,14 +187,16 @@ class Downloads:
         while partial.size < partial.total:
             before = partial.size
             try:
-                self._receive(source, partial, arrival)
+                stream = source.blob(digest, before)  # tries again by itself: what it gives up is given up
+            except NotFound:
+                raise NotFound(f"{source.shown}: has no blob {digest}") from None
+            try:
+                self._receive(stream, partial, arrival)
                 reason = f"{source.shown}: blob {digest}: ended after {partial.size} of {partial.total} bytes"
             except Unreachable as error:
                 if self._failed:
                     raise
                 reason = error.what
-            except NotFound:
-                raise NotFound(f"{source.shown}: has no blob {digest}") from None
             if partial.size == partial.total:
                 return
             attempt = 1 if partial.size - before >= _ADVANCE else attempt + 1
@@ -204,10 +206,10 @@ class Downloads:
             source.session.tell(f"{reason}: going on in {pause:g} s ({attempt} of {patience.retries})")
             source.session.transport.wait(pause)
 
-    def _receive(self, source: Repository, partial: Partial, arrival: Arrival) -> None:
+    def _receive(self, stream: BlobStream, partial: Partial, arrival: Arrival) -> None:
         """One request's bytes, appended; those that are there already are passed over."""
         digest = str(arrival.descriptor.digest)
-        with source.blob(digest, partial.size) as stream:
+        with stream:
             buffer = memoryview(bytearray(_PIECE))
             skip = partial.size - stream.start
             while count := stream.readinto(buffer):

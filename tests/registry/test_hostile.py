@@ -261,6 +261,31 @@ def test_one_that_wants_us_to_wait_for_an_hour_is_not_waited_for(puller: Puller)
         assert puller.fails(server) == "HOST: 429 too many requests (it asks to come back after 3600)"
 
 
+def test_a_blob_that_is_refused_is_asked_for_no_more_often_than_anything_else(puller: Puller) -> None:
+    """Its download goes on where a connection broke; it does not begin anew what was tried again and given up."""
+
+    def answer(server: Misbehaving, request: Request) -> None:
+        if blob(request):
+            return request.send(500)
+        server.honestly(request)
+
+    with misbehaving(answer) as server:
+        assert puller.fails(server, retries=2) == "HOST: 500 internal server error"
+        assert sum(blob(request) for request in server.seen) == 3
+    assert sum("500" in line for line in puller.told) == 2
+
+
+def test_one_that_wants_us_to_wait_for_an_hour_for_a_blob_is_not_waited_for(puller: Puller) -> None:
+    def answer(server: Misbehaving, request: Request) -> None:
+        if blob(request):
+            return request.send(429, Retry_After="3600")
+        server.honestly(request)
+
+    with misbehaving(answer) as server:
+        assert puller.fails(server) == "HOST: 429 too many requests (it asks to come back after 3600)"
+    assert puller.told == []
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"schemaVersion": 1}', b"\xff" * 40, b"{}" * 3_000_000])
 def test_a_manifest_that_is_none_is_one_line(puller: Puller, data: bytes) -> None:
     def answer(server: Misbehaving, request: Request) -> None:
