@@ -10,7 +10,7 @@ import posixpath
 from contextlib import ExitStack
 from functools import partial
 
-from ringfence.build import git, modes
+from ringfence.build import git, modes, owners
 from ringfence.build.addition import Addition, Item
 from ringfence.build.lines import Heredoc
 from ringfence.build.patterns import Rules, clean, is_pattern
@@ -111,19 +111,13 @@ class _Copy:
         text = self.stage.expand(self.instruction, self.instruction.flag("chown") or "")
         if not text:
             return None
-        from ringfence.engine.users import resolve
-
-        user, colon, group = text.partition(":")
-        if user.isascii() and user.isdecimal() and not colon:
-            return int(user[:10]), int(user[:10])  # a uid alone is the gid, too
-        if all(part.isascii() and part.isdecimal() for part in (user, group)):
-            return int(user[:10]), int(group[:10])
+        if numbers := owners.by_number(text):
+            return numbers
         root = self.stage.root()
         if root is None:
             self.instruction.refuse(f"--chown={text}: an image from scratch knows no names: use numbers")
         with root as opened:
-            found = resolve(opened, text)
-        return found.uid, found.gid
+            return owners.by_name(opened, text)
 
     def _chmod(self) -> Callable[[int, bool], int] | None:
         text = self.stage.expand(self.instruction, self.instruction.flag("chmod") or "")
@@ -182,8 +176,8 @@ class _Copy:
         real = self.tree.real(path)
         self.addition.add(place, self._item(found, partial(self.tree.content, real)))
 
-    def _directory(self, tree: Tree, path: str, destination: str) -> None:
-        """The content of a directory, into `destination`, which is made like it if it is not there."""
+    def _directory(self, tree: Tree, path: str, destination: str, *, itself: bool = False) -> None:
+        """The content of a directory, into `destination`, which has the source's attributes with `itself` alone."""
         real = tree.real(path)
         into = {"": destination}  # where each directory of the source goes: links in the image are followed
         for found in tree.walk(path, self.exclude):
@@ -191,7 +185,7 @@ class _Copy:
             place = f"{into[above]}/{name}".lstrip("/") if found.path else destination
             if found.member.type == DIRECTORY:
                 place = into[found.path] = self._real_directory(place)
-                if not found.path and self.places.is_directory(place):
+                if not found.path and (not itself or self.places.is_directory(place)):
                     self.addition.directory(place, found.member.mtime)
                     continue
             inner = "/".join(part for part in (real, found.path) if part)
@@ -213,7 +207,7 @@ class _Copy:
                 self.addition.add(place, self._item(next(iter(self.tree.walk(above))), None))
         place = f"{place}/{parts[-1]}".strip("/")
         if top.member.type == DIRECTORY:
-            self._directory(self.tree, path, self._real_directory(place))
+            self._directory(self.tree, path, self._real_directory(place), itself=True)
         else:
             self._file(path, top, place)
 

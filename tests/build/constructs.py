@@ -96,6 +96,17 @@ CONSTRUCTS = [
     Construct("health check in exec form, then none", BOX + 'HEALTHCHECK CMD ["true", "x"]\nHEALTHCHECK NONE\n'),
     Construct("another shell", BOX + 'SHELL ["/bin/sh", "-euc"]\nRUN echo $0 > /shell\nCMD echo done\n',
               except_for=("Cmd",), why="buildah's CMD has /bin/sh -c whatever SHELL says, docker's and ours has it"),
+    Construct("working directories of a user, named and numbered",
+              BOX + "USER app\nWORKDIR /w1/x\nUSER 12345\nWORKDIR /w2\nUSER 12:34\nWORKDIR /w3\nUSER app:99\n"
+              "WORKDIR /w4\nWORKDIR ../home/app/./new//a/\nRUN pwd > /tmp/pwd\n"),
+    Construct("written to a volume after it was declared",
+              BOX + "RUN mkdir /v && echo before > /v/f\nVOLUME /v\nRUN echo after > /v/f\nCOPY hello.txt /v/\n",
+              except_for=("tree:v/f",), why="buildah forgets what a RUN writes to a volume, docker and we keep it"),
+    Construct("quotes of all kinds in labels",
+              BOX + "LABEL a=\"x y\" b='single \"dq\" $HOME' c=back\\ slash \"k e y\"=v d=\"multi\\\nline\" e=\n"
+              'LABEL f=$PATH g="${NOPE:-n}" com.example.x="a=b"\n'),
+    Construct("ends of lines and tabs of Windows", BOX[:-1] + "\r\nRUN\techo hi > /t\r\nENV A=1\r\nCMD [\"x\"]\r\n"),
+    Construct("JSON that is none is a shell's", BOX + "CMD ['a', 'b']\nENTRYPOINT [a]\n"),
     # Stages
     Construct("build here, run there",
               BOX[:-1] + " AS build\nWORKDIR /src\nCOPY src .\nRUN mkdir out && cat main.py lib/util.py > out/app\n"
@@ -109,10 +120,21 @@ CONSTRUCTS = [
               "RUN echo $X > /x\n"),
     Construct("a target", BOX[:-1] + " AS dev\nRUN echo dev > /dev-only\nFROM dev AS prod\nRUN exit 3\n",
               flags=("--target=dev",)),
+    Construct("a target by its number",
+              BOX + "RUN echo 0 > /zero\nFROM scratch AS one\nCOPY --from=0 /zero /\nFROM nosuch\n",
+              flags=("--target=1",), theirs=BOX + "RUN echo 0 > /zero\nFROM scratch AS 1\nCOPY --from=0 /zero /\n",
+              why="buildah knows targets by their names alone"),
+    Construct("triggers that set triggers",
+              "FROM localhost/triggers:1 AS mid\nONBUILD RUN echo again > /again\nONBUILD ENV Z=1\n"
+              "ONBUILD WORKDIR /onb\nFROM mid\nRUN echo $Z > z\n"),
     Construct("files of another image", "FROM scratch\nCOPY --from=localhost/box:1 /etc/passwd /etc/group /etc/\n"),
     Construct("a directory of a stage, with links and owners",
               BOX[:-1] + " AS a\nRUN mkdir -p /t/d && cd /t && echo 1 > f && ln -s f s && ln f h && chown 7:8 d f && "
               "chmod 4755 f && chmod 700 d\n" + BOX + "COPY --from=a /t /copied\n"),
+    Construct("a directory of a stage whose attributes stay there",
+              BOX[:-1] + " AS a\nRUN mkdir -p /o/sub && chmod 700 /o && chown 7:8 /o /o/sub && chmod 711 /o/sub\n" +
+              BOX + "COPY --from=a /o /s\nCOPY --from=a /o/ /deep/t/\nCOPY --from=a --chown=5:6 /o /u\n"
+              "COPY --from=a --chmod=711 /o /v\n"),
     # Variables
     Construct("an argument with a default", BOX + "ARG V=1.2\nENV VERSION=$V\nRUN echo $V > /v\n"),
     Construct("an argument given", BOX + "ARG V=1.2\nARG W\nRUN echo $V $W > /v\n",
@@ -139,6 +161,11 @@ CONSTRUCTS = [
     Construct("modes", BOX + "COPY --chmod=755 hello.txt /bin/hello\n"),
     Construct("a link in the context", BOX + "COPY current /current\nCOPY src/link /f\n"),
     Construct("a destination that is a link to a directory", BOX + "RUN ln -s /srv /www\nCOPY hello.txt /www/\n"),
+    Construct("a destination that is a link to a file",
+              BOX + "RUN ln -s hello /l && echo x > /hello\nCOPY hello.txt /l\n",
+              except_for=("tree:hello", "tree:l"), why="buildah replaces the link to a file, docker and we the file"),
+    Construct("several patterns and sources", BOX + "COPY c*/*.conf [h]ello.txt src/lib/*.py requirements.??? /d/\n"
+              "COPY conf/[!a]* /negated/\nCOPY src/.h* /hidden/\n"),
     Construct("over what is there", BOX + "RUN mkdir -p /d && echo old > /d/main.py\nCOPY src /d\n"),
     Construct("an archive is unpacked", BOX + "ADD archive.tar.gz /opt/\n"),
     Construct("an archive copied stays one", BOX + "COPY archive.tar.gz /opt/\n"),
