@@ -127,8 +127,15 @@ def _engine(options: Arguments) -> Engine:
 
         own = os.environ.get("XDG_RUNTIME_DIR", "")
         root, state, warnings = enter_user_namespace(root, state, runtime_directory=own)
-        sys.stderr.writelines(f"WARNING: {warning}\n" for warning in warnings)
-    return Engine(root, state, snapshotter=options.text("snapshotter"), environment=os.environ)
+        for warning in warnings:
+            _warn(warning)
+    engine = Engine(root, state, snapshotter=options.text("snapshotter"), environment=os.environ)
+    engine.warned = _warn
+    return engine
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"WARNING: {line}\n")
 
 
 def directories(environment: Mapping[str, str], *, root: bool) -> tuple[str | None, str | None]:

@@ -60,8 +60,10 @@ class Engine:
         self.snapshotter_name = snapshotter
         self.environment: Mapping[str, str] = environment or {}
         self.pulling: Callable[[], AbstractContextManager[Tell]] | None = None
-        self.access: Mapping[str, object] = {}  # to registries, where a verb is not told it
         """Called when an image has to be pulled for a container; the context gives who is told of it."""
+        self.access: Mapping[str, object] = {}  # to registries, where a verb is not told it
+        self.warned: Callable[[str], None] | None = None
+        """Called with what somebody should know of this machine, one line each, as a start comes upon it."""
         self._runtime = runtime
         self._database: sqlite3.Connection | None = None
         self._records: Records | None = None
@@ -168,7 +170,7 @@ class Engine:
         """An engine of the same directories for another thread."""
         made = Engine(self.root, self.state, runtime=self.runtime, snapshotter=self.snapshotter_name,
                       environment=self.environment)  # fmt: skip
-        made.access = self.access
+        made.access, made.warned = self.access, self.warned
         return made
 
     def __enter__(self) -> Engine:

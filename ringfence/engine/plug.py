@@ -134,7 +134,8 @@ class Lock:
 
     def publish(self, container: str, ports: Sequence[Port], addresses: Sequence[str]) -> None:
         with _unless_unsupported():
-            self.rules.publish(container, ports, addresses)
+            if self.rules.publish(container, ports, addresses):
+                _rebuild(self)
 
     def unpublish(self, container: str, ports: Sequence[Port], addresses: Sequence[str]) -> None:
         with _unless_unsupported():
@@ -283,7 +284,9 @@ def join(held: Lock, network: Network, endpoint: Endpoint, namespace: int, ports
     driver = _driver(held.engine, network, endpoint.pid, ports)
     driver.open(network)
     if network.driver in drivers.ROUTED and held.open_network(network):
-        _rebuild(held)
+        _rebuild(held, network)
+        if held.engine.warned is not None and (line := held.rules.drops_forwarded()):
+            held.engine.warned(line)
     driver.connect(network, attachment, namespace)
 
 
@@ -345,17 +348,21 @@ def firewall(engine: Engine) -> Firewall:
     return Firewall(f"ringfence-{blake2b(os.fsencode(engine.root), digest_size=4).hexdigest()}")
 
 
-def _rebuild(held: Lock) -> None:
-    """Somebody has flushed the ruleset: make what is in use anew."""
+def _rebuild(held: Lock, *opened: Network) -> None:
+    """The table is new, with no more than was just `opened` or published: if containers are connected already,
+    somebody has flushed the ruleset, and what is theirs is made anew."""
     engine = held.engine
-    records = {record.network.id: record.network for record in engine.networks.all()}
     endpoints = [one for one in engine.networks.endpoints() if one.pid]
-    used = {one.attachment.network for one in endpoints}
+    if not endpoints:
+        return
+    records = {record.network.id: record.network for record in engine.networks.all()}
+    used = {one.attachment.network for one in endpoints} | {network.id for network in opened}
+    networks = [records[id] for id in used if records[id].driver in drivers.ROUTED]
     rows = []
     for id in {container for container, _ in engine.networks.ports()}:
         own = [one for one in endpoints if one.attachment.container == id]
         rows.append((id, [port for _, port in engine.networks.ports(id)], reachable(own, records)))
-    held.rules.rebuild([records[id] for id in used], rows)
+    held.rules.rebuild(networks, rows)
 
 
 def reachable(endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> list[str]:

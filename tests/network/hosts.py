@@ -38,18 +38,21 @@ SILENCE = 0.4  # seconds without an answer that was not expected
 
 
 class Space:
-    """A network namespace of its own."""
+    """A network namespace of its own, or that of a container's process."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, pid: int = 0) -> None:
         self.name = name
+        self.addresses: list[str] = []
+        self._servers: list[Server] = []
+        if pid:
+            self.descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            return
 
         def make() -> int:
             namespaces.unshare(Clone.NEWNET)
             return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
         self.descriptor = namespaces.on_own_thread(make)
-        self.addresses: list[str] = []
-        self._servers: list[Server] = []
         self.do(_no_waiting)
         self.ip("link set lo up")
 
