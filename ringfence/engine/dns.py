@@ -25,6 +25,19 @@ def publish(engine: Engine, record: ContainerRecord, options: Options, pid: int,
 
     Failed if it does not answer: somebody else may have port 53 of the gateways.
     """
+    asked = tell(engine, record, options, pid, endpoints, networks)
+    if not asked:
+        return
+    prepare(engine)
+    place = _directory(engine)
+    silent = ready.wait(place, directory.command(place), asked, _PATIENCE)
+    if silent:
+        raise Failed(f"the DNS server does not answer at {', '.join(silent)}", hint=f"see {place}/log")
+
+
+def tell(engine: Engine, record: ContainerRecord, options: Options, pid: int, endpoints: Sequence[Endpoint],
+         networks: Mapping[str, Network]) -> list[str]:  # fmt: skip
+    """Write down for the server what a running container is called; the addresses at which it is asked from now on."""
     found: dict[str, Any] = {}
     for endpoint in endpoints:
         network, attachment = networks[endpoint.attachment.network], endpoint.attachment
@@ -38,13 +51,9 @@ def publish(engine: Engine, record: ContainerRecord, options: Options, pid: int,
     place = _directory(engine)
     if not found:
         directory.withdraw(place, record.id)
-        return
+        return []
     directory.publish(place, record.id, directory.document(pid, found, options.dns))
-    prepare(engine)
-    asked = [address for network in found.values() for address in network["listen"]]
-    silent = ready.wait(place, directory.command(place), asked, _PATIENCE)
-    if silent:
-        raise Failed(f"the DNS server does not answer at {', '.join(silent)}", hint=f"see {place}/log")
+    return [address for network in found.values() for address in network["listen"]]
 
 
 def prepare(engine: Engine) -> None:

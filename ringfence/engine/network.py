@@ -69,6 +69,7 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
     given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6)
     network = Network(name, id, driver, link, subnets=given, internal=internal, mtu=mtu, options=options,
                       routes=_routes(route), names=driver in ("bridge", "ptp") and not disable_dns)  # fmt: skip
+    drivers.find(driver).check(network)
     _check_interface(engine, network)
     return _add(engine, network, label)
 
@@ -117,14 +118,13 @@ def rm(engine: Engine, name: str, *, force: bool) -> None:
     if force:
         for id in _users(engine).get(record.network.name, ()):
             engine.rm(id, force=True)
-    with transaction(engine.database):
+    with plug.Lock(engine) as held, transaction(engine.database):  # in this order, as everybody takes them
         used = _users(engine).get(record.network.name, ())
         if used:
             raise Conflict(f"network {record.network.name} is in use by container {', '.join(id[:12] for id in used)}",
                            hint="disconnect or remove them first")  # fmt: skip
         engine.networks.delete(record.network.name)
-        with plug.Lock(engine) as held:
-            plug.close(held, record.network)
+        plug.close(held, record.network)
     events.emit(engine, "network", "destroy", record.network.name, {"type": record.network.driver})
 
 
@@ -191,7 +191,10 @@ def records(engine: Engine) -> list[NetworkRecord]:
 
 
 def _users(engine: Engine) -> dict[str, list[str]]:
-    """The ids of the containers that are in each network, running or not, by the network's name."""
+    """The ids of the containers that are in each network, running or not, by the network's name.
+
+    Those that are plugged in are among them, though their record may not say so: a `connect` may have been cut off.
+    """
     from ringfence.engine.options import Options
 
     names = {record.network.id: record.network.name for record in engine.networks.all()}
@@ -199,6 +202,10 @@ def _users(engine: Engine) -> dict[str, list[str]]:
     for record in engine.records.all():
         for asked in requests(Options.from_json(record.options)):
             found.setdefault(names.get(asked["name"], asked["name"]), []).append(record.id)
+    for endpoint in engine.networks.endpoints():
+        users = found.setdefault(names.get(endpoint.attachment.network, ""), [])
+        if endpoint.attachment.container not in users:
+            users.append(endpoint.attachment.container)
     return found
 
 
@@ -211,7 +218,7 @@ def _options(driver: str, given: Sequence[str]) -> tuple[dict[str, str], int, st
         if not equals or not value:
             raise InvalidInput(f'--opt: "{entry}" is not of the form KEY=VALUE')
         if key in _MTU:
-            if not value.isdigit() or not 68 <= int(value) <= 65535:
+            if not (value.isascii() and value.isdigit() and len(value) <= 5 and 68 <= int(value) <= 65535):
                 raise InvalidInput(f"--opt: {entry}: an MTU is a number from 68 to 65535")
             mtu = int(value)
         elif key in _BRIDGE_NAME and driver == "bridge":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.engine.records import ContainerRecord
+    from ringfence.network.values import Network
 
 
 def connect(engine: Engine, network_name: str, container: str, *, alias: Sequence[str], interface: str, ip: str,
@@ -93,16 +94,18 @@ def _plug_in(engine: Engine, record: ContainerRecord, options: Options, asked: M
         endpoint = Endpoint(attachment, 1 + max((one.position for one in present), default=-1), pid,
                             processes.start_time(pid))  # fmt: skip
         engine.networks.plug(endpoint)
-    try:
-        with namespaces.open(pid, "network") as namespace, plug.Lock(engine) as held:
-            plug.join(held, kept, endpoint, namespace)
-            engine.networks.plug(endpoint)
-    except BaseException:
-        with plug.Lock(engine) as held:
-            plug.leave(held, kept, attachment, None)
-            engine.networks.unplug(record.id, kept.id)
-        raise
-    _told(engine, record, options, pid)
+    with namespaces.open(pid, "network") as namespace:
+        try:
+            with plug.Lock(engine) as held:
+                plug.join(held, kept, endpoint, namespace)
+                engine.networks.plug(endpoint)
+            _told(engine, record, options, pid)
+        except BaseException:
+            with plug.Lock(engine) as held:
+                plug.leave(held, kept, attachment, namespace)
+                engine.networks.unplug(record.id, kept.id)
+            dns.tell(engine, record, options, pid, *_plugged(engine, record))
+            raise
 
 
 def _unplug(engine: Engine, record: ContainerRecord, options: Options, id: str, pid: int) -> None:
@@ -130,9 +133,13 @@ def _lead_out(held: plug.Lock, record: ContainerRecord, namespace: int) -> None:
 
 def _told(engine: Engine, record: ContainerRecord, options: Options, pid: int) -> None:
     """What depends on the networks that a running container is in by now: names, its files in /etc, bandwidth."""
-    endpoints = engine.networks.endpoints(container=record.id)
-    known = {one.network.id: one.network for one in engine.networks.all()}
+    endpoints, known = _plugged(engine, record)
     dns.publish(engine, record, options, pid, endpoints, known)
     bandwidth.connect(engine, record, pid)
     spec_files.rewrite(record.id, options, places.bundle(engine, record.id), plug.place_of(endpoints, known))
 
+
+def _plugged(engine: Engine, record: ContainerRecord) -> tuple[list[Endpoint], dict[str, Network]]:
+    """Where it is plugged in now, and all networks by their ids."""
+    networks = {one.network.id: one.network for one in engine.networks.all()}
+    return engine.networks.endpoints(container=record.id), networks

@@ -196,9 +196,10 @@ def _protocol(flag: str, whole: str) -> tuple[str, str]:
 
 def _range(flag: str, whole: str, ports: str) -> tuple[int, int]:
     begin, dash, end = ports.partition("-")
-    if not (begin.isascii() and begin.isdigit() and (not dash or (end.isascii() and end.isdigit()))):
+    if not all(part.isascii() and part.isdigit() for part in ((begin, end) if dash else (begin,))):
         bad(flag, whole, "is not of the form [[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]")
-    first, last = int(begin), int(end) if dash else int(begin)
+    shortened = [part.lstrip("0")[:6] or "0" for part in (begin, end or begin)]  # int() refuses thousands of digits
+    first, last = map(int, shortened)
     if not (1 <= first <= last <= _LAST_PORT):
         bad(flag, whole, f"has a port out of range: 1 to {_LAST_PORT}")
     return first, last

@@ -15,9 +15,10 @@ class PidFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._temporary = "" if os.path.exists(path) and not os.path.isfile(path) else f"{path}.{os.getpid()}"
-        try:
-            self._file = open(self._temporary or path, "w")  # noqa: SIM115 - `write` or `forget` closes it
+        there = os.path.exists(path) and not os.path.isfile(path)
+        self._temporary = "" if there else f"{path}.{os.urandom(4).hex()}"
+        try:  # "x": what somebody has put there, such as a link to another file, is not followed
+            self._file = open(self._temporary or path, "w" if there else "x")  # noqa: SIM115 - see `write` and `forget`
         except OSError as error:
             error.filename = path
             raise

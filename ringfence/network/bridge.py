@@ -28,8 +28,11 @@ _OPTIONS = {"isolate": checks.BOOLEANS, "masquerade": checks.BOOLEANS, "icc": ch
 
 
 class Bridge:
-    def open(self, network: Network) -> None:
+    def check(self, network: Network) -> None:
         checks.check(network, _OPTIONS)
+
+    def open(self, network: Network) -> None:
+        self.check(network)
         try:
             with RouteConnection() as host:
                 _complete(host, network, _find(host, network) or _make(host, network))

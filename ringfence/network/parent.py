@@ -45,11 +45,14 @@ class OnParent:
         """To the world beyond the LAN."""
         return inside.gateway_routes(network, attachment, index)
 
-    def open(self, network: Network) -> None:
+    def check(self, network: Network) -> None:
         if not network.interface:
             raise InvalidInput(f"network {network.name}: {self.kind} needs a parent interface",
                                hint="such as -o parent=eth0; `ip link` lists them")  # fmt: skip
         checks.check(network, self.options)
+
+    def open(self, network: Network) -> None:
+        self.check(network)
         try:
             with RouteConnection() as host:
                 parent = steps.find(host, network.interface) or _make_vlan(host, network)

@@ -22,7 +22,7 @@ _OPTIONS = {"isolate": checks.BOOLEANS, "masquerade": checks.BOOLEANS}  # the fi
 
 
 class Ptp:
-    def open(self, network: Network) -> None:
+    def check(self, network: Network) -> None:
         checks.check(network, _OPTIONS)
         where = f"network {network.name}"
         for subnet in network.subnets:
@@ -32,6 +32,10 @@ class Ptp:
             if gateway not in [subnet.gateway for subnet in network.subnets]:
                 raise InvalidInput(f"{where}: route {destination} by {gateway}, which no container of ptp sees",
                                    hint="it can lead by the gateway of a subnet, to this host")  # fmt: skip
+
+    def open(self, network: Network) -> None:
+        self.check(network)
+        where = f"network {network.name}"
         try:
             with RouteConnection() as host:
                 if not _in_use(host, network):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
         lacks, Failed for the rest; one line that names the interface and the remedy.
         """
 
+        def check(self, network: Network) -> None:
+            """InvalidInput for what no machine could make; `open` asks, too."""
+
         def open(self, network: Network) -> None:
             """Make what the network needs on this host (a bridge with the gateways' addresses); before each connect."""
 

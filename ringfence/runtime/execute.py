@@ -126,7 +126,11 @@ def begin(encoded: bytes, scratch: str, preserve: Sequence[int]) -> tuple[int, s
 def memory_file(encoded: bytes) -> int:
     """A descriptor of a file in memory that holds an encoded plan."""
     memory = os.memfd_create("plan", os.MFD_CLOEXEC)
-    os.write(memory, encoded)
+    try:
+        os.write(memory, encoded)
+    except OSError:  # EFBIG: a limit of files' sizes
+        os.close(memory)
+        raise
     return memory
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringfence import Engine
-from ringfence.errors import Conflict, InvalidInput, NotFound
+from ringfence.engine import plug
+from ringfence.engine.networks import Endpoint
+from ringfence.errors import Conflict, Failed, InvalidInput, NotFound
+from ringfence.linux import processes
+from ringfence.network.values import Attachment
 from tests import needs
 from tests.network import crowd
 from tests.network.hosts import seen
@@ -220,11 +228,16 @@ def test_the_exit_takes_links_rules_and_addresses_along(net: Engine) -> None:
         ({"name": "x", "gateway": ["10.204.0.1"]}, InvalidInput, "needs a --subnet"),
         ({"name": "x", "subnet": ["127.0.0.0/24"]}, Conflict, "overlaps"),
         ({"name": "x", "opt": ["mtu=1"]}, InvalidInput, "an MTU is a number"),
+        ({"name": "x", "opt": ["mtu=\u00b2"]}, InvalidInput, "an MTU is a number"),
+        ({"name": "x", "opt": ["icc=maybe"]}, InvalidInput, "is none of true, false"),
+        ({"name": "x", "driver": "macvlan", "opt": ["parent=lo", "mode=x"]}, InvalidInput, "is none of"),
+        ({"name": "x", "driver": "ptp", "subnet": ["10.203.0.0/24"], "route": ["10.0.0.0/8,10.203.0.9"]}, InvalidInput,
+         "which no container of ptp sees"),
         ({"name": "x", "opt": ["speed=9"]}, InvalidInput, "no such option"),
         ({"name": "x", "route": ["10.0.0.0/8"]}, InvalidInput, "DESTINATION,GATEWAY"),
         ({"name": "x", "route": ["10.0.0.0/8,fd00::1"]}, InvalidInput, "different families"),
     ],
-)
+)  # fmt: skip
 def test_a_network_that_cannot_be_is_one_clear_line(
     net: Engine, fields: dict[str, Any], error: type[Exception], words: str
 ) -> None:
@@ -248,6 +261,58 @@ def test_networks_are_listed_inspected_and_removed_as_dockers_are(net: Engine) -
     net.network_rm("one")
     with pytest.raises(NotFound, match="no such network: one"):
         net.run("host", ["true"], network="one", rm=True)
+
+
+def test_a_removal_that_waits_for_its_turn_lets_others_write_meanwhile(net: Engine) -> None:
+    net.network_create("one")
+    argv = [sys.executable, "-m", "ringfence.cli", f"--root={net.root}", f"--state={net.state}", "network", "rm", "one"]
+    with plug.Lock(net):
+        remover = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        waiting = f"{remover.pid} "
+        while not any("->" in line and waiting in line for line in Path("/proc/locks").read_text().splitlines()):
+            time.sleep(0.01)
+        began = time.monotonic()
+        net.network_create("two")
+        assert time.monotonic() - began < 5
+    assert remover.communicate(timeout=20)[0] == b"one\n"
+
+
+def test_a_network_of_which_a_cut_off_connect_has_left_an_endpoint_is_in_use(net: Engine) -> None:
+    id = net.network_create("one")["Id"]
+    web = net.inspect(start(net, "web"))
+    pid = web["State"]["Pid"]
+    left = Endpoint(Attachment(id, web["Id"], "eth1", addresses=["10.203.0.2/24"]), 1, pid, processes.start_time(pid))
+    net.networks.plug(left)
+    with pytest.raises(Conflict, match="in use by container"):
+        net.network_rm("one")
+    net.rm("web", force=True)
+    net.network_rm("one")
+
+
+def test_a_connection_whose_names_cannot_be_served_is_undone(net: Engine) -> None:
+    net.network_create("one")
+    start(net, "db", network="one")
+    start(net, "web")
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    (server,) = [pid for pid in pids if f"{net.state}/dns" in argv_of(pid)]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(Failed, match="DNS server does not answer"):
+            net.network_connect("one", "web")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert inside(net, "web", "ls /sys/class/net").split() == ["eth0", "lo"]
+    assert [one["Name"] for one in net.network_inspect("one")["Containers"].values()] == ["db"]
+    assert inside(net, "db", "getent hosts web || echo unknown") == "unknown"
+    net.network_connect("one", "web")
+    assert inside(net, "db", "getent hosts web").split()[1:] == ["web"]
+
+
+def argv_of(pid: int) -> list[str]:
+    try:
+        return processes.command(pid)
+    except ProcessLookupError:
+        return []
 
 
 def test_a_flushed_ruleset_is_made_anew_by_the_next_start(net: Engine) -> None:

@@ -75,6 +75,7 @@ def test_docker_s_flags_are_the_first_network_s() -> None:
         ({"publish": "80:"}, "is not of the form"),
         ({"publish": "0"}, "out of range"),
         ({"publish": "70000:80"}, "out of range"),
+        ({"publish": "9" * 5000}, "out of range"),
         ({"publish": "80:80/icmp"}, "protocol"),
         ({"publish": "8000-8001:80-82"}, "different lengths"),
         ({"publish": "fd00::1:80:80"}, "[brackets]"),

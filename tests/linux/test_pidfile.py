@@ -30,6 +30,16 @@ def test_nothing_stays_of_one_that_is_forgotten(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.iterdir()] == ["7"]
 
 
+def test_what_somebody_else_has_prepared_beside_it_is_left_alone(tmp_path: Path) -> None:
+    """As in /tmp: whoever guesses the name that is written to first could have it lead anywhere."""
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / f"pid.{os.getpid()}").symlink_to("other")
+
+    PidFile(str(tmp_path / "pid")).write(42)
+
+    assert ((tmp_path / "other").read_text(), (tmp_path / "pid").read_text()) == ("precious", "42")
+
+
 def test_a_directory_and_a_missing_one_are_told_before_anything_is_started(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "pid"):
         with pytest.raises(OSError) as error:

@@ -29,6 +29,10 @@ class CniDriver:
         self._process = process
         self._ports = ports
 
+    def check(self, network: Network) -> None:
+        """What is in its configuration is the plugins' to judge; that it is one is seen when it is read."""
+        _configuration(network)
+
     def open(self, network: Network) -> None:
         """The plugins make what they need; whether they can is asked of those that know (STATUS)."""
         self._cni.status(_configuration(network))
