@@ -95,14 +95,19 @@ def _images(entries: Sequence[dict[str, Any]], base: str, where: str) -> list[tu
 
 
 def _name(annotations: dict[str, str], base: str, where: str) -> str:
-    """The canonical reference of an entry, or ""."""
+    """The canonical reference of an entry, or "".
+
+    umoci gives an image that it makes of another a tag in REF_NAME, and leaves the other's IMAGE_NAME as it was.
+    """
     for key in (IMAGE_NAME, REF_NAME):
         text = annotations.get(key) or ""
         if "/" in text or ":" in text:
             try:
-                return Reference.parse(text).canonical
+                found = Reference.parse(text)
             except InvalidInput as error:
                 raise InvalidInput(f"{where}: {error.what}") from None
+            own = annotations.get(REF_NAME) or ""
+            return Reference(found.registry, found.repository, own).canonical if is_tag(own) else found.canonical
         if key == REF_NAME and text and base:
             if not is_tag(text):
                 raise InvalidInput(f'{where}: "{printable(text)}" is not a tag')

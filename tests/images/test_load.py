@@ -133,6 +133,22 @@ def test_images_without_a_name_are_told_by_their_id(fresh: ImageStore) -> None:
     assert load(fresh, archive(files), base="y.io/app") == ["y.io/app:1"]
 
 
+def test_a_tag_of_its_own_counts_more_than_the_name_of_the_image_it_was_made_of(fresh: ImageStore) -> None:
+    """umoci repack --image LAYOUT:changed copies all annotations but that of the tag."""
+    files = oci_files()
+    (first,) = json.loads(files["index.json"])["manifests"]
+    keys = "io.containerd.image.name", "org.opencontainers.image.ref.name"
+    manifest = json.loads(files[f"blobs/sha256/{first['digest'][7:]}"])
+    second = json.dumps({**manifest, "annotations": {"a": "b"}}).encode()
+    files[f"blobs/sha256/{Digest.of(second).hex}"] = second
+    first["annotations"] = dict(zip(keys, ("x.io/app:1", "1"), strict=True))
+    changed = {**first, "digest": Digest.of(second), "size": len(second),
+               "annotations": dict(zip(keys, ("x.io/app:1", "changed"), strict=True))}  # fmt: skip
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [first, changed]}).encode()
+    assert load(fresh, archive(files)) == ["x.io/app:1", "x.io/app:changed"]
+    assert fresh.get("x.io/app:changed").digest == Digest.of(second)
+
+
 def test_of_several_platforms_the_wanted_one_is_loaded(fresh: ImageStore) -> None:
     files = oci_files()
     here = json.loads(files["index.json"])["manifests"][0]
