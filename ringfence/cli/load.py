@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ringfence.cli import streams
 from ringfence.cli.parser import Flag
 from ringfence.cli.verb import Verb
@@ -25,7 +23,7 @@ def run(engine: Engine, arguments: Arguments) -> int:
     if arguments.text("platform"):
         raise Unsupported("--platform: not built yet")
     path = arguments.text("input") or "-"
-    if os.path.isdir(path):
+    if path != "-":
         names = engine.load(path)
     else:
         with streams.source(path) as archive:
