@@ -134,15 +134,17 @@ def _writable_overlay(engine: Engine, record: ContainerRecord, mount: Mount) -> 
 
 def user(engine: Engine, record: ContainerRecord, name: str, groups: Sequence[str]) -> User:
     """The user that `name` (or the image's USER) means in a container that does not run."""
+    import os
+
     from ringfence.engine import users
 
     key = (record.parent, name, "\n".join(groups))
-    if record.started or key not in _USERS:
+    if not record.parent or os.listdir(engine.snapshots.upper(record.id)):  # its files may say otherwise
         with stored(engine, record) as root:
-            found = users.resolve(root, name, groups)
-        if record.started:
-            return found  # its own files may say otherwise than the image's
-        _USERS[key] = found
+            return users.resolve(root, name, groups)
+    if key not in _USERS:
+        with _stack(engine, engine.snapshots.lowers(record.id)) as root:  # a mount less, if that is one layer
+            _USERS[key] = users.resolve(root, name, groups)
     return _USERS[key]
 
 

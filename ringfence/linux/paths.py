@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ringfence.linux._libc import StrPath
 
+_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # as path_resolution(7)
 _MOST_RETRIES = 64
 
@@ -99,7 +100,7 @@ class Root:
 
         Anything else that hostile hands may have put there, e.g. a FIFO on which an open would wait, is EINVAL.
         """
-        with self.open(path, os.O_PATH) as handle:
+        with self._without_links(path) or self.open(path, os.O_PATH) as handle:
             status = os.fstat(handle)
             if stat.S_ISDIR(status.st_mode):
                 raise _error(errno.EISDIR, path)
@@ -110,6 +111,24 @@ class Root:
         if len(content) > limit:
             raise _error(errno.EFBIG, path, f"more than {limit} bytes")
         return content
+
+    def _without_links(self, path: StrPath) -> FileDescriptor | None:
+        """`path` as O_PATH if no link is on its way, else None: name by name, as openat2(2) costs the import of ctypes,
+        a twentieth of what a command takes to start a container."""
+        names = [name for name in os.fsdecode(path).split("/") if name not in ("", ".")]
+        if not names or ".." in names:
+            return None
+        found = FileDescriptor(os.dup(self._directory))
+        for name in names:
+            with found as parent:
+                try:
+                    found = FileDescriptor(os.open(name, _STEP, dir_fd=parent))
+                except OSError as error:
+                    raise _error(error.errno or 0, path) from None
+            if stat.S_ISLNK(os.fstat(found).st_mode):
+                found.close()
+                return None
+        return found
 
     def stat(self, path: StrPath, *, follow_symlinks: bool = True) -> os.stat_result:
         with self.open(path, os.O_PATH | (0 if follow_symlinks else os.O_NOFOLLOW)) as handle:
