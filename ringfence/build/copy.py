@@ -85,6 +85,10 @@ def _shown(sources: Iterable[str | Heredoc]) -> list[str]:
     return [f"<<{source.name}" if isinstance(source, Heredoc) else source for source in sources]
 
 
+def _is_remote(source: str | Heredoc) -> bool:
+    return isinstance(source, str) and (git.is_git(source) or source.lower().startswith(("http://", "https://")))
+
+
 class _Copy:
     """One instruction being planned; what it opens is closed when the layer is stored, with `opened`."""
 
@@ -137,12 +141,14 @@ class _Copy:
 
     def take(self, sources: list[str | Heredoc]) -> None:
         several = len(sources) > 1
+        if self._checksum() and (several or not _is_remote(sources[0])):
+            raise InvalidInput("--checksum is for one URL or git repository")
         for source in sources:
             if isinstance(source, Heredoc):
                 self._heredoc(source)
             elif self.instruction.name == "ADD" and git.is_git(source):
                 self._repository(source)
-            elif self.instruction.name == "ADD" and source.lower().startswith(("http://", "https://")):
+            elif self.instruction.name == "ADD" and _is_remote(source):
                 self._url(source)
             else:
                 several |= is_pattern(source)

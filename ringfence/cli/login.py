@@ -8,6 +8,7 @@ import sys
 from ringfence.cli import access
 from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import Verb
+from ringfence.errors import InvalidInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,18 +50,27 @@ def _asked(arguments: Arguments) -> tuple[str, str]:
             raise UsageError("--password and --password-stdin are mutually exclusive", status=1)
         if not username:
             raise UsageError("must provide --username with --password-stdin", status=1)
-        return username, sys.stdin.read(LONGEST_PASSWORD).rstrip("\r\n")
+        password = sys.stdin.read(LONGEST_PASSWORD).rstrip("\r\n")
+        if not password:
+            raise UsageError("--password-stdin: standard input has no password", status=1)
+        return username, password
     if password:
         sys.stderr.write("WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n")
     if not (username and password) and not os.isatty(0):
         raise UsageError("cannot ask for the user name and password: standard input is not a terminal", status=1)
-    if not username:
-        username = input("Username: ").strip()
-    if not password:
-        import getpass
-
-        password = getpass.getpass()
+    try:
+        username = username or input("Username: ").strip()
+        password = password or _secret()
+    except EOFError:  # Ctrl-D
+        sys.stderr.write("\n")
+        raise InvalidInput("the user name and password were not entered") from None
     return username, password
+
+
+def _secret() -> str:
+    import getpass
+
+    return getpass.getpass()
 
 
 VERB = Verb(run, "[OPTIONS] [REGISTRY]", "Log in to a registry (docker.io if none is named)", FLAGS, (0, 1))

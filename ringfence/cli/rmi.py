@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ringfence.cli.each import each
 from ringfence.cli.parser import Flag, UsageError
 from ringfence.cli.verb import MANY, Verb
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 FLAGS = (
     Flag("all", "Remove all images", "a"),
     Flag("ignore", "A missing image is no error", "i"),
-    Flag("force", "Remove it even if containers use it or it has several names", "f"),
+    Flag("force", "Remove it even if stopped containers use it or it has several names", "f"),
     Flag("no-prune", "Keep parents that have no name (not built yet)", hidden=True),
     Flag("platform", "Remove only this platform (not built yet)", kind="list", hidden=True),
 )
@@ -33,10 +35,12 @@ def run(engine: Engine, arguments: Arguments) -> int:
     def remove(image: str) -> None:
         try:
             steps = engine.rmi(image, force=force)
-        except NotFound:
-            if arguments.on("ignore"):
-                return
-            raise
+        except NotFound as error:
+            if not (force or arguments.on("ignore")):
+                raise
+            if force:  # told, and no failure: as docker does
+                sys.stderr.write(f"ringfence: {error}\n")
+            return
         for step in steps:
             for word, what in step.items():
                 print(f"{word}: {what}")

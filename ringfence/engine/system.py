@@ -84,7 +84,8 @@ def df(engine: Engine) -> dict[str, Any]:
 
 def _images(engine: Engine) -> dict[str, Any]:
     """A layer of several images is counted once; what only unused images have can be had back."""
-    found = list({image.id: image for image in engine.image_store.list()}.values())
+    listed = engine.image_store.list()
+    found = list({image.id: image for image in listed}.values())
     used = images.users(engine)
     sizes: dict[str, int] = {}
     owners: dict[str, set[str]] = {}
@@ -95,7 +96,11 @@ def _images(engine: Engine) -> dict[str, Any]:
     items = []
     for image in found:
         shared = sum(sizes[chain] for chain in image.chain_ids if len(owners[chain]) > 1)
-        items.append(images.row(image, len(used.get(image.id, ())), shared))
+        item = images.row(image, len(used.get(image.id, ())), shared)
+        same = [other for other in listed if other.id == image.id]  # with other manifests, as after another compression
+        item["RepoTags"] = [name for other in same for name in images.tags(other)]
+        item["RepoDigests"] = [name for other in same for name in images.digests(other)]
+        items.append(item)
     needed = sum(size for chain, size in sizes.items() if not owners[chain].isdisjoint(used))
     total = sum(sizes.values())
     active = sum(image.id in used for image in found)

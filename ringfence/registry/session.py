@@ -137,8 +137,12 @@ class Session:
             challenges = challenge.parse(response.headers.get_all("WWW-Authenticate") or [])
         fresh = self.authorization.answer(challenges, scopes)
         if fresh == known:
-            raise Denied(self._words(401, refused), hint=login_hint(self.host))
-        return self._followed(method, url, headers, body, fresh)
+            raise self._unauthorized(fresh, refused)
+        response = self._followed(method, url, headers, body, fresh)
+        if response.status != 401:
+            return response
+        with response:
+            raise self._unauthorized(fresh, complaint(_body(response)))
 
     def _followed(self, method: str, url: Url, headers: Mapping[str, str], body: Body | None,
                   authorization: str) -> Response:  # fmt: skip
@@ -173,6 +177,14 @@ class Session:
             later = response.header("Retry-After")
             return Passing(words, hint=f"it asks to come back after {printable(later)}" if later else "")
         return Failed(words if said else f"{words} to {method}")
+
+    def _unauthorized(self, shown: str, said: str) -> Denied:
+        """What `shown`, the Authorization header that was sent, has led to."""
+        known = self.authorization.credential
+        if known is None or not shown.startswith("Basic "):
+            return Denied(self._words(401, said), hint=login_hint(self.host))
+        words = f"{self.host}: refuses the user name and password of {printable(known.username)}"
+        return Denied(f"{words}: {said}" if said else words, hint=login_hint(self.host))
 
     def _words(self, status: int, said: str) -> str:
         return f"{self.host}: {said}" if said and status != 429 else f"{self.host}: {_status(status)}" + (

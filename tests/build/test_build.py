@@ -215,6 +215,7 @@ def test_a_secret_that_is_required_must_be_given(fails: Fails) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("FROM host\nADD --checksum=sha256:0 a /", "a /: --checksum is for one URL or git repository"),
         ("FROM host\nADD http://127.0.0.1:1/x /", "/x /: http://127.0.0.1:1/x: connection refused"),
         ("FROM host\nRUN [[ 1 = 2 ]] # no JSON", "Dockerfile:2: RUN [[ 1 = 2 ]] # no JSON: exited with code"),
         ("FROM localhost:1/nosuch", "Dockerfile:1: FROM localhost:1/nosuch: localhost:1: connection refused"),

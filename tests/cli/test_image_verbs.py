@@ -28,6 +28,8 @@ def test_an_image_exists_until_it_is_removed(command: Command, files: Path) -> N
     assert command.run("image", "exists", "one:1").status == 1
     assert command.ok("rmi", "--ignore", "one:1") == command.ok("rmi", "-i", "one:1") == ""
     assert command.run("rmi", "one:1").status == 1
+    forced = command.run("rmi", "--force", "one:1")
+    assert (forced.status, forced.err) == (0, "ringfence: no such image: one:1\n")
 
 
 def test_untag_takes_names_and_leaves_the_image(command: Command, files: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ringfence.engine import explain, health, stats, top
 from ringfence.errors import Conflict, InvalidInput, NotFound
+from ringfence.images.make import put_image
 from tests import needs
 
 if TYPE_CHECKING:
@@ -155,6 +156,17 @@ def test_system_tells_what_there_is(engine: Engine) -> None:
     assert (info["Containers"], info["ContainersStopped"], info["Images"]) == (1, 1, 1)
     assert df["Containers"]["Reclaimable"] > 0 and df["Images"]["Active"] == 1
     assert engine.version()["Os"] == "linux"
+
+
+def test_an_image_of_several_manifests_is_one_with_all_its_names(engine: Engine) -> None:
+    """As another compression of its layers makes them: what is counted is the image."""
+    config = engine.image_store.get("host").config
+    layers = engine.image_store.get("host").layers
+    with engine.content.lease():
+        put_image(engine.image_store, config, layers, ["docker.io/library/again:1"], {"another": "manifest"})
+    found = engine.df()["Images"]
+    assert (found["TotalCount"], len(found["Items"])) == (1, 1)
+    assert sorted(found["Items"][0]["RepoTags"]) == ["again:1", "host:latest"]
 
 
 def test_limits_change_while_it_runs(engine: Engine) -> None:

@@ -39,7 +39,9 @@ def test_login_keeps_what_the_registry_accepts_and_logout_forgets_it(
     file = home / ".docker/config.json"
 
     assert before.status == 1 and f"log in with: ringfence login {guarded.host}" in before.err
-    assert wrong.status == 1 and wrong.err.startswith(f"ringfence: {guarded.host}: ")
+    assert wrong.status == 1
+    refusal = f"refuses the user name and password of {USER}: authentication required"
+    assert wrong.err == f"ringfence: {guarded.host}: {refusal}\n"
     assert (right.status, right.out) == (0, "Login Succeeded\n")
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(json.loads(file.read_text())["auths"]) == [guarded.host]
@@ -50,6 +52,18 @@ def test_login_keeps_what_the_registry_accepts_and_logout_forgets_it(
     assert command.run("logout", guarded.host).err == f"ringfence: not logged in to {guarded.host}\n"
     assert command.run("pull", name).status == 1
     command.ok("pull", "--creds", f"{USER}:{PASSWORD}", name)
+
+
+def test_what_was_not_entered_is_told(command: Command, guarded: Registry) -> None:
+    with command.terminal("login", guarded.host) as terminal:
+        terminal.expect("Username: ")
+        terminal.type(f"{USER}\n")
+        terminal.expect("Password: ")
+        terminal.type("\x04")  # Ctrl-D
+        assert "the user name and password were not entered" in terminal.expect("entered")
+        assert terminal.end() == 1
+    empty = command.run("login", "-u", USER, "--password-stdin", guarded.host, input=b"\n")
+    assert empty.status == 1 and "standard input has no password" in empty.err
 
 
 def test_other_settings_in_the_file_are_kept(client: Engine, guarded: Registry, home: Path) -> None:
