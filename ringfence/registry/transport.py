@@ -215,6 +215,8 @@ class Transport:
             reason = error.verify_message or "it cannot be verified"
             return Failed(f"{where}: its certificate is not trusted: {reason}",
                           hint=f"put its authority's certificate into /etc/docker/certs.d/{where}/ca.crt")  # fmt: skip
+        if proxy := self._proxies.find(url.scheme, url.host, url.port):
+            where = f"{where} through the proxy {proxy.host}:{proxy.port}"
         if isinstance(error, ssl.SSLError):
             reason = (error.reason or str(error)).replace("_", " ").lower()
             kind = NotTls if error.reason in _PLAIN else Unreachable

@@ -12,7 +12,7 @@ import pytest
 from ringfence import Engine
 from tests import needs
 from tests.cli.driver import Command, eventually
-from tests.registry.servers import Made, Registry
+from tests.registry.servers import Made, Registry, free_port
 from tests.registry.tokens import certificate
 
 HOST = "registry.invalid"  # RFC 2606: no resolver knows it
@@ -77,3 +77,13 @@ def test_no_proxy_leads_past_it(command: Command, proxy: Running) -> None:
 
     assert done.status != 0 and done.err.startswith(f"ringfence: {HOST}:") and done.err.count("\n") == 1
     assert not Path(proxy.process.args[3]).exists()  # type: ignore[index,arg-type]
+
+
+def test_a_proxy_that_is_not_there_is_named(command: Command) -> None:
+    port = free_port()
+    command.environment["HTTPS_PROXY"] = f"http://me:secret@127.0.0.1:{port}"
+
+    done = command.run("pull", "-q", "--tls-verify=false", f"{HOST}/app:1")
+
+    where = f"{HOST} through the proxy 127.0.0.1:{port}"
+    assert (done.status, done.err) == (1, f"ringfence: {where}: connection refused\n")
