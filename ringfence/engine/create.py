@@ -53,7 +53,7 @@ def _foreign(record: ContainerRecord, options: Options) -> list[str]:
     from ringfence.oci.platform import Platform
 
     found, here = Platform.of(_CONFIGS[record.image_id]), Platform.host()
-    if (found.os, found.architecture) == (here.os, here.architecture):
+    if (found.os or here.os, found.architecture or here.architecture) == (here.os, here.architecture):
         return []
     return [f"image platform ({found}) does not match the expected platform ({here})"]
 

@@ -309,11 +309,6 @@ def bpf_prog_attach(target: int, program: int, attach_type: int, flags: int = 0,
     _bpf_command(8, "=IIIII", target, program, attach_type, flags, replace)
 
 
-def bpf_prog_detach(target: int, program: int, attach_type: int) -> None:
-    """bpf(2) BPF_PROG_DETACH."""
-    _bpf_command(9, "=III", target, program, attach_type)
-
-
 def _bpf_command(command: int, layout: str, *values: int | bytes) -> int:
     attributes = _Struct(layout, *values)
     return _bpf(command, attributes, len(attributes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from _blake2 import blake2b  # as in naming.py
 
 from ringfence.errors import Conflict, InvalidInput
-from ringfence.linux.rtnetlink import RouteConnection
 from ringfence.network import addresses
 from ringfence.network.addresses import Block
 
@@ -13,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ringfence.network.values import Network, Subnet
+    from ringfence.network.values import Subnet
 
 POOLS = ("10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "172.16.0.0/12", "192.168.0.0/16")
 """Podman's, and what is left of the private networks (RFC 1918) that docker takes."""
@@ -48,16 +47,6 @@ def choose_ipv6(used: Iterable[Block], seed: str) -> str:
     raise Conflict("no IPv6 subnet is free for a new network", hint="choose one with --subnet")
 
 
-def of_host(connection: RouteConnection | None = None) -> list[Block]:
-    """What this host has: the networks of its addresses, and the destinations of its routes but the default."""
-    if connection is None:
-        with RouteConnection() as opened:
-            return of_host(opened)
-    found = [addresses.parse_block(f"{one.address}/{one.prefix}") for one in connection.addresses()]
-    routes = [route for route in connection.routes() if route.destination]
-    return found + [addresses.parse_block(f"{route.destination}/{route.prefix}") for route in routes]
-
-
 def check(where: str, subnets: Sequence[Subnet]) -> None:
     """InvalidInput unless each is the network of its family, with gateway and range inside. `where` begins the line."""
     families = set()
@@ -75,13 +64,3 @@ def check(where: str, subnets: Sequence[Subnet]) -> None:
                 raise InvalidInput(f"{where}: gateway {subnet.gateway} is not one of a host in subnet {subnet.cidr}")
         if subnet.range and addresses.parse_block(subnet.range) not in block:
             raise InvalidInput(f"{where}: range {subnet.range} is not in subnet {subnet.cidr}")
-
-
-def check_apart(network: Network, others: Iterable[Network]) -> None:
-    """Conflict if a subnet overlaps with one of another network."""
-    used = [(other, subnet.cidr) for other in others if other.id != network.id for subnet in other.subnets]
-    for subnet in network.subnets:
-        for other, cidr in used:
-            if addresses.parse_block(subnet.cidr).overlaps(addresses.parse_block(cidr)):
-                raise Conflict(f"network {network.name}: subnet {subnet.cidr} overlaps with {cidr} of {other.name}",
-                               hint="choose another one with --subnet, or leave it out")  # fmt: skip

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from ringfence.errors import Conflict, InvalidInput
 from ringfence.network import addresses, subnets
-from ringfence.network.values import Network, Subnet
-from tests.network import lab
-from tests.network.lab import Lab
+from ringfence.network.values import Subnet
 
 
 def blocks(*cidrs: str) -> list[addresses.Block]:
@@ -58,16 +56,6 @@ def test_an_ipv6_subnet_is_the_networks_own(one: str, other: str) -> None:
     )
 
 
-def test_what_this_host_has_is_not_chosen() -> None:
-    def work(laboratory: Lab) -> None:
-        lan = laboratory.connection.link("lan").index
-        laboratory.connection.new_address(lan, "10.89.0.77", 23)
-        laboratory.connection.new_route("10.89.2.0", 24, gateway="192.0.2.1")
-        assert subnets.choose(subnets.of_host()) == "10.89.3.0/24"
-
-    lab.run(work)
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -87,14 +75,3 @@ def test_a_subnet_that_cannot_be_is_refused_in_one_line(given: Any, words: str) 
     with pytest.raises(InvalidInput, match=words) as caught:
         subnets.check("network net", given)
     assert "\n" not in str(caught.value)
-
-
-def test_networks_do_not_overlap() -> None:
-    def network(name: str, *cidrs: str) -> Network:
-        return Network(name, name, "bridge", "", subnets=[Subnet(cidr) for cidr in cidrs])
-
-    others = [network("front", "10.1.0.0/16"), network("back", "10.2.0.0/16", "fd00::/64")]
-    subnets.check_apart(network("new", "10.3.0.0/16", "fd00:1::/64"), others)
-    subnets.check_apart(others[1], others)
-    with pytest.raises(Conflict, match=r"subnet fd00::/48 overlaps with fd00::/64 of back"):
-        subnets.check_apart(network("new", "10.3.0.0/16", "fd00::/48"), others)
