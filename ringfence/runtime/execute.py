@@ -88,9 +88,13 @@ def execute(
     """
     connector = _Connector(connect)
     pid, ours = begun or begin(encoded, scratch, preserve)
-    try:
-        if meanwhile is not None:
+    if meanwhile is not None:
+        try:
             meanwhile()
+        except BaseException:
+            _abandon(ours)
+            raise
+    try:
         executed = _report(plan, ours, pid, listener, mover, connector)
         helper.keep(pid)
         return executed
@@ -140,6 +144,8 @@ def _abandon(control: sockets.Socket) -> None:
         while message := control.receive(MESSAGE):
             if message[:1] == b"P":
                 os.kill(json.loads(message[1:])["pid"], signals.SIGKILL)
+            elif message[:1] in (b"N", b"Q"):  # it waits for our part, which does not come
+                _reply(control, f"{errno.ECANCELED} wait for the caller")
 
 
 def _spawn(scratch: str, memory: int, control: int, preserve: Sequence[int]) -> int:

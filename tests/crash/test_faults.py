@@ -110,6 +110,24 @@ def test_after_a_failed_start_the_same_id_starts(bundle: Bundle, runtime: OciRun
     assert bundle.run(runtime).exit_code == 0
 
 
+@pytest.mark.parametrize("error", [Failed("on purpose"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
+def test_a_start_that_is_given_up_by_its_caller_leaves_nothing(
+    bundle: Bundle, runtime: OciRuntime, error: BaseException
+) -> None:
+    """Also where the helper is about to ask for the networks, and would wait for them."""
+
+    def give_up() -> None:
+        raise error
+
+    connected: list[int] = []
+    launch = Launch(bundle.id, bundle.spec, str(bundle.path), monitoring=Monitoring(), connect=connected.append,
+                    meanwhile=give_up)  # fmt: skip
+    with pytest.raises(type(error)):
+        runtime.start(launch)
+    assert not connected and not (Path(runtime.root) / bundle.id).exists()
+    assert bundle.run(runtime).exit_code == 0
+
+
 def test_a_program_that_cannot_be_executed_leaves_nothing(bundle: Bundle, runtime: OciRuntime) -> None:
     for program in ("/no/such", "nosuch", "/etc/passwd", "/tmp"):
         bundle.spec["process"]["args"] = [program]
