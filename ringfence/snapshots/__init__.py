@@ -99,7 +99,7 @@ class Snapshotter(Protocol):
         """
 
     def clear(self) -> None:
-        """Remove what `remove` has left for later; if that is never called, `sweep` finds it."""
+        """Remove what `remove` has left for later, as does the end of this process; if it is killed, `sweep` does."""
 
     def exists(self, key: str) -> bool: ...
 

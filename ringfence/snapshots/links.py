@@ -42,7 +42,8 @@ class LinkedSnapshots:
 
     def __init__(self, data_dir: str) -> None:
         self.directory = os.path.join(data_dir, "snapshots", self.driver)
-        self._unnamed: list[str] = []  # trees that `clear` removes
+        self._unnamed: list[str] = []  # trees that `clear` removes, or our end
+        self._cleared_at_end = False
 
     def _fill(self, tree: str, parent: str) -> None:
         """Give the new, empty directory `tree` what an active snapshot of `parent` starts with."""
@@ -132,13 +133,20 @@ class LinkedSnapshots:
                 tree = self._tree(key)
                 os.unlink(f"{self.directory}/committed/{key}")
         if tree and later and _is_slight(f"{self.directory}/l/{tree}"):
-            self._unnamed.append(tree)
+            self._leave(tree)
         elif tree:
             self._discard(tree)
 
     def clear(self) -> None:
-        while self._unnamed:
-            self._discard(self._unnamed.pop())
+        _clear(self.directory, self._unnamed)
+
+    def _leave(self, tree: str) -> None:
+        self._unnamed.append(tree)
+        if not self._cleared_at_end:
+            import weakref
+
+            self._cleared_at_end = True
+            weakref.finalize(self, _clear, self.directory, self._unnamed)
 
     def exists(self, key: str) -> bool:
         return "/" not in key and any(os.path.islink(f"{self.directory}/{kind}/{key}") for kind in _KINDS)
@@ -215,10 +223,7 @@ class LinkedSnapshots:
             return name
 
     def _discard(self, name: str) -> None:
-        """Remove a tree that no link names any more; its parent link goes last, for `sweep` to find the rest by."""
-        remove_tree(f"{self.directory}/w/{name}")
-        remove_tree(f"{self.directory}/l/{name}")
-        unless_gone(os.unlink, f"{self.directory}/parents/{name}")  # none for a tree made from nothing
+        _clear(self.directory, [name])
 
     def _link(self, kind: Kind, key: str, target: str) -> None:
         try:
@@ -283,6 +288,15 @@ def _target(link: str) -> str:
         return os.readlink(link).rpartition("/")[2]
     except FileNotFoundError:
         return ""
+
+
+def _clear(directory: str, trees: list[str]) -> None:
+    """Remove trees that no link names any more; the parent link of each goes last, for `sweep` to find the rest by."""
+    while trees:
+        name = trees.pop()
+        remove_tree(f"{directory}/w/{name}")
+        remove_tree(f"{directory}/l/{name}")
+        unless_gone(os.unlink, f"{directory}/parents/{name}")  # none for a tree made from nothing
 
 
 def _is_slight(tree: str) -> bool:

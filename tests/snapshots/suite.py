@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import os
 import stat
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
     from ringfence.snapshots import Snapshotter
+
+
+LEAVING = """
+import sys
+from ringfence.snapshots import open_snapshotter
+snapshotter = open_snapshotter(*sys.argv[1:])
+snapshotter.prepare("box")
+snapshotter.remove("box", later=True)
+"""
 
 
 @contextmanager
@@ -221,6 +231,13 @@ class SnapshotterSuite:
         snapshotter.clear()
         assert not os.path.exists(tree)
         assert os.path.exists(snapshotter.upper("box"))
+        assert snapshotter.sweep() == 0
+
+    def test_what_is_removed_later_goes_with_the_process_at_the_latest(self, snapshotter: Snapshotter) -> None:
+        snapshotter.prepare("made before")  # and with it the directories
+        data = Path(snapshotter.upper("made before")).parents[3]
+        subprocess.run([sys.executable, "-c", LEAVING, data, snapshotter.driver], check=True)
+        assert len(os.listdir(data / "snapshots" / snapshotter.driver / "l")) == 1
         assert snapshotter.sweep() == 0
 
     def test_what_holds_anything_is_removed_at_once(self, snapshotter: Snapshotter) -> None:
