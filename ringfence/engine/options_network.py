@@ -137,10 +137,25 @@ def publish(flag: str, value: Any) -> list[dict[str, Any]]:
     """`[[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]`, ports as numbers or ranges.
 
     → one row a container port: {"port", "protocol", "ip": "" for every address, "first", "last": of the host's ports to
-    choose from, 0 for any}.
+    choose from, 0 for any}. What is said twice is meant once, as by podman.
     """
     words = [value] if isinstance(value, str) else list(value)
-    return [row for item in words for row in _published(flag, text(flag, item))]
+    rows: list[dict[str, Any]] = []
+    for item in words:
+        for row in _published(flag, text(flag, item)):
+            if row in rows:
+                continue
+            if any(_same_port(row, other) for other in rows):
+                bad(flag, text(flag, item), f"publishes port {row['first']}/{row['protocol']} of this machine again")
+            rows.append(row)
+    return rows
+
+
+def _same_port(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether both want one port of this machine, and can have no other."""
+    if not row["first"] == row["last"] == other["first"] == other["last"] or row["protocol"] != other["protocol"]:
+        return False
+    return bool(row["first"]) and (row["ip"] == other["ip"] or "" in (row["ip"], other["ip"]))
 
 
 def _published(flag: str, whole: str) -> list[dict[str, Any]]:
@@ -200,7 +215,9 @@ def _range(flag: str, whole: str, ports: str) -> tuple[int, int]:
         bad(flag, whole, "is not of the form [[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]")
     shortened = [part.lstrip("0")[:6] or "0" for part in (begin, end or begin)]  # int() refuses thousands of digits
     first, last = map(int, shortened)
-    if not (1 <= first <= last <= _LAST_PORT):
+    if first > last:
+        bad(flag, whole, "has a range that ends before it begins")
+    if not (first >= 1 and last <= _LAST_PORT):
         bad(flag, whole, f"has a port out of range: 1 to {_LAST_PORT}")
     return first, last
 

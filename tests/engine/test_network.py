@@ -175,6 +175,30 @@ def test_a_port_that_somebody_has_is_refused_with_who_has_it(net: Engine) -> Non
         assert int(net.port("web")["80/tcp"][0]["HostPort"]) > number
 
 
+def free_ports(count: int) -> int:
+    """The first of so many that are free in a row."""
+    first = 20000
+    while True:
+        try:
+            for number in range(first, first + count):
+                socket.create_server(("0.0.0.0", number)).close()
+        except OSError:
+            first += count
+        else:
+            return first
+
+
+def test_ranges_of_ports_are_published_one_to_one_or_the_first_that_is_free(net: Engine) -> None:
+    first = free_ports(6)
+    start(net, "each", publish=[f"{first}-{first + 2}:80-82", "90-91"])
+    rows = {name: {one["HostPort"] for one in rows} for name, rows in net.port("each").items()}
+    assert [rows[f"{number}/tcp"] for number in (80, 81, 82)] == [{str(first + number)} for number in range(3)]
+    assert len(rows["90/tcp"]) == len(rows["91/tcp"]) == 1 and rows["90/tcp"] != rows["91/tcp"]
+    for name, number in (("one", first + 3), ("two", first + 4)):
+        start(net, name, publish=[f"{first}-{first + 5}:80"])
+        assert {one["HostPort"] for one in net.port(name)["80/tcp"]} == {str(number)}
+
+
 def test_exposed_ports_are_published_when_all_are_asked_for(net: Engine) -> None:
     start(net, "web", expose=["80", "53/udp"], publish_all=True)
     assert sorted(net.port("web")) == ["53/udp", "80/tcp"]

@@ -76,6 +76,9 @@ def test_docker_s_flags_are_the_first_network_s() -> None:
         ({"publish": "0"}, "out of range"),
         ({"publish": "70000:80"}, "out of range"),
         ({"publish": "9" * 5000}, "out of range"),
+        ({"publish": ["8080:80", "8080:81"]}, "publishes port 8080/tcp of this machine again"),
+        ({"publish": ["8079-8080:80-81", "127.0.0.1:8080:82"]}, "port 8080/tcp of this machine again"),
+        ({"publish": "82-80"}, "ends before it begins"),
         ({"publish": "80:80/icmp"}, "protocol"),
         ({"publish": "8000-8001:80-82"}, "different lengths"),
         ({"publish": "fd00::1:80:80"}, "[brackets]"),
@@ -112,9 +115,13 @@ def row(port: int, first: int = 0, last: int = 0, ip: str = "", protocol: str = 
         ("8000-8001:80-81", [row(80, 8000), row(81, 8001)]),
         ("8000-8010:80", [row(80, 8000, 8010)]),
         ("7000-7001", [row(7000), row(7001)]),
+        ("0:80", [row(80)]),
+        (["8080:80", "8080:80/udp"], [row(80, 8080), row(80, 8080, protocol="udp")]),
+        (["8080-8081:80", "8080-8081:81"], [row(80, 8080, 8081), row(81, 8080, 8081)]),
+        (["80", "80", "8080:80", "8080-8080:80/tcp"], [row(80), row(80, 8080)]),
     ],
 )
-def test_ports_are_written_as_dockers(typed: str, rows: list[dict[str, Any]]) -> None:
+def test_ports_are_written_as_dockers(typed: str | list[str], rows: list[dict[str, Any]]) -> None:
     assert list(parse({"publish": typed}).publish) == rows
 
 
