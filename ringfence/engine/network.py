@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 FILTERS = ("id", "name", "label", "driver", "dangling", "type")
 DRIVERS = (*drivers.NAMES, drivers.CNI)
 DEFAULT_INTERFACE = "ringfence0"
-_LINKED = ("macvlan", "ipvlan")
 _MTU = ("mtu", "com.docker.network.driver.mtu")
 _BRIDGE_NAME = ("com.docker.network.bridge.name", "interface_name")
 # docker's names of what has one of ours
@@ -57,7 +56,7 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
     options, mtu, link = _options(driver, opt)
     id = os.urandom(32).hex()
     link = link or interface_name or options.pop("parent", "")
-    if driver in _LINKED and not link:
+    if driver in drivers.PARENTED and not link:
         raise InvalidInput(f"network create: a {driver} network needs -o parent=INTERFACE of this machine")
     if driver == "bridge":
         link = interface("--opt", link) if link else f"rf-{id[:12]}"
@@ -66,7 +65,7 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
             raise InvalidInput("network create: the configuration of a CNI network says what it is like",
                                hint="-o config=FILE, and none of --subnet, --gateway, ...")  # fmt: skip
         return _add(engine, _of_file(name, options.get("config") or name), label)
-    given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6)
+    given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6, shared=driver in drivers.PARENTED)
     network = Network(name, id, driver, link, subnets=given, internal=internal, mtu=mtu, options=options,
                       routes=_routes(route), names=driver in ("bridge", "ptp") and not disable_dns)  # fmt: skip
     drivers.find(driver).check(network)

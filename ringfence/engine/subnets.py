@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.engine.options_network import DEFAULT
 from ringfence.errors import Conflict, InvalidInput
-from ringfence.network import addresses, subnets
+from ringfence.network import addresses, drivers, subnets
 from ringfence.network.values import Subnet
 
 _DEFAULT = (("10.78.0.0/16",), 16)
@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
 
 def find(engine: Engine, id: str, given: Sequence[str], gateways: Sequence[str], ranges: Sequence[str], *,
-         ipv6: bool) -> list[Subnet]:  # fmt: skip
-    """Those of a new network, IPv4 first: those given, with gateways and ranges, or ones that nobody here uses."""
+         ipv6: bool, shared: bool = False) -> list[Subnet]:  # fmt: skip
+    """Those of a new network, IPv4 first: those given, with gateways and ranges, or ones that nobody here uses.
+
+    `shared`: a network beside this machine, whose own addresses may be of the same subnets.
+    """
     used = in_use(engine, "")
+    refused = of_networks(engine) if shared else used
     found: dict[bool, Subnet] = {}
     for text in given:
         block = addresses.parse_block(text)
         if (block.bits == 128) in found:
             raise InvalidInput(f"--subnet: {text}: a network has one subnet of a family")
-        for other, whose in used:
+        for other, whose in refused:
             if block.overlaps(other):
                 raise Conflict(f"--subnet: {text} overlaps {other} of {whose}", hint="choose another one")
         found[block.bits == 128] = Subnet(text, _of(gateways, ":" in text) or addresses.gateway_of(text),
@@ -61,7 +65,8 @@ def in_use(engine: Engine, own: str) -> list[tuple[Block, str]]:
     from ringfence.linux.rtnetlink import RouteConnection
 
     found = []
-    mine = {record.network.interface for record in engine.networks.all()} | {own}
+    made = [record.network for record in engine.networks.all() if record.network.driver not in drivers.PARENTED]
+    mine = {network.interface for network in made} | {own}
     with RouteConnection() as connection:
         links = {link.index: link.name for link in connection.links()}
         for address in connection.addresses():
@@ -71,11 +76,14 @@ def in_use(engine: Engine, own: str) -> list[tuple[Block, str]]:
                 found.append((route.link, f"{route.destination}/{route.prefix}"))
     blocks = [(addresses.parse_block(cidr), f"interface {links.get(index, index)}") for index, cidr in found
               if links.get(index) not in mine]  # fmt: skip
-    for record in engine.networks.all():
-        if record.network.interface != own:
-            blocks += [(addresses.parse_block(subnet.cidr), f"network {record.network.name}")
-                       for subnet in record.network.subnets]  # fmt: skip
-    return blocks
+    return blocks + of_networks(engine, own)
+
+
+def of_networks(engine: Engine, own: str = "") -> list[tuple[Block, str]]:
+    """Those of the engine's networks, but for one whose link is `own`."""
+    return [(addresses.parse_block(subnet.cidr), f"network {record.network.name}")
+            for record in engine.networks.all() if record.network.interface != own
+            for subnet in record.network.subnets]  # fmt: skip
 
 
 def network_of(engine: Engine, name: str) -> NetworkRecord:
@@ -99,7 +107,16 @@ def allot(engine: Engine, network: Network, asked: Mapping[str, Any]) -> list[st
             family = "IPv6" if ipv6 else "IPv4"
             raise InvalidInput(f"--{key}: {asked[key]}: network {network.name} has no {family} subnet")
     taken = engine.networks.taken(network.id)
+    if network.driver in drivers.PARENTED:
+        taken |= _of_machine()  # which is in the same network
     return [addresses.choose(subnet, taken, wanted=asked["ip6" if subnet.ipv6 else "ip"]) for subnet in network.subnets]
+
+
+def _of_machine() -> set[str]:
+    from ringfence.linux.rtnetlink import RouteConnection
+
+    with RouteConnection() as connection:
+        return {address.address for address in connection.addresses()}
 
 
 def _subnet(cidr: str) -> Subnet:

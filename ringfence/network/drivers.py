@@ -16,6 +16,8 @@ CNI = "cni"
 """The driver of networks that plugins make (ringfence/network/cni/driver.py), which needs more than its name."""
 ROUTED = ("bridge", "ptp")
 """Whose packets pass this machine's own routing, and so its packet filter and published ports."""
+PARENTED = ("macvlan", "ipvlan")
+"""Whose containers are in the network of one of this machine's links, beside this machine."""
 
 
 def find(name: str) -> Driver:

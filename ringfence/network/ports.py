@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORWARDER = "forward"  # the role of the helper that keeps the sockets; its next argument says for whom
+NAMES = "ringfence.network.dns.server"  # what the arguments of the server of names have (ringfence/network/dns)
 _KINDS = {"tcp": (sockets.SOCK_STREAM, 0), "udp": (sockets.SOCK_DGRAM, 0), "sctp": (sockets.SOCK_STREAM, 132)}
 _WILDCARDS = {"": ("0.0.0.0", "::"), "0.0.0.0": ("0.0.0.0",), "::": ("::",)}
 _BACKLOG = 4096  # the kernel takes net.core.somaxconn if that is less
@@ -153,4 +154,7 @@ def _conflict(what: str, port: Port) -> Conflict:
         return Conflict(f"{what} is in use")
     if owner.command[1:2] == [FORWARDER]:
         return Conflict(f"{what} is in use by the container {' '.join(owner.command[2:3])}")
+    if any(NAMES in word for word in owner.command):
+        return Conflict(f"{what} is in use by the server of containers' names, at the gateways of their networks",
+                        hint=f"publish it on one address: ADDRESS:{port.host_port}:{port.container_port}")  # fmt: skip
     return Conflict(f"{what} is in use by {owner.name} (pid {owner.pid})")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from ringfence import Engine
+from ringfence.errors import Conflict
 from tests.engine.test_network import becomes, start
 from tests.network import hosts
 from tests.network.hosts import HERE, OUTSIDE, Machine, Space
@@ -64,6 +67,34 @@ def test_the_first_container_is_seen_outside_as_this_machine_and_not_reached_but
         for family, here in HERE.items():
             for port, name in ((8080, "first"), (8081, "second")):
                 assert machine.outside.ask(here, port) == f"{name} {OUTSIDE[family]}"
+
+    on_machine(engine, work)
+
+
+def test_a_container_of_macvlan_has_an_address_beside_this_machines_and_is_reached_there(engine: Engine) -> None:
+    def work(machine: Machine, engine: Engine) -> None:
+        engine.network_create("lan", driver="macvlan", opt=["parent=ext0"], gateway=[OUTSIDE[4], OUTSIDE[6]],
+                              subnet=["192.0.2.0/24", "2001:db8:2::/64"])  # fmt: skip
+        beside = serving(machine, engine, "beside", "lan")
+        assert beside.addresses == ["192.0.2.3", "2001:db8:2::3"]
+        for family, address in OUTSIDE.items():
+            assert beside.ask(address, 80) == f"outside {beside.addresses[family == 6]}"
+            assert machine.outside.ask(beside.addresses[family == 6], 80) == f"beside {address}"
+        with pytest.raises(Conflict, match=r"192\.0\.2\.0/25 overlaps 192\.0\.2\.0/24 of"):
+            engine.network_create("other", subnet=["192.0.2.0/25"])
+
+    on_machine(engine, work)
+
+
+def test_port_53_is_published_on_an_address_beside_the_server_of_names(engine: Engine) -> None:
+    def work(machine: Machine, engine: Engine) -> None:
+        start(engine, "web", network="one")
+        with pytest.raises(Conflict, match="port 53/udp is in use by the server of containers' names"):
+            start(engine, "dns", network="one", publish=["53:80/udp"])
+        engine.rm("dns", force=True)
+        server = serving(machine, engine, "dns", "one", f"{HERE[4]}:53:80/udp")
+        server.serve(80, "udp")
+        assert machine.outside.ask(HERE[4], 53, "udp") == f"dns {OUTSIDE[4]}"
 
     on_machine(engine, work)
 
