@@ -11,6 +11,7 @@ from ringfence.engine.networks import NetworkRecord
 from ringfence.engine.options_network import DEFAULT, MODES, interface, is_name, requests
 from ringfence.engine.options_process import labels as read_labels
 from ringfence.errors import Conflict, InvalidInput, NotFound, Unsupported
+from ringfence.linux import namespaces
 from ringfence.network import drivers
 from ringfence.network.values import Network
 
@@ -53,6 +54,8 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
     if driver not in DRIVERS:
         raise Unsupported(f"--driver: {driver}: there is no such driver of networks",
                           hint=f"there are: {', '.join(DRIVERS)}")  # fmt: skip
+    if not namespaces.privileged():
+        raise Unsupported("network create: networks of one's own need root")
     options, mtu, link = _options(driver, opt)
     id = os.urandom(32).hex()
     link = link or interface_name or options.pop("parent", "")

@@ -72,7 +72,7 @@ def take(engine: Engine, record: ContainerRecord, options: Options) -> RootlessP
 
 
 def admit(options: Options) -> None:
-    """Unsupported for networks of one's own, and for addresses, which are the program's to give."""
+    """Unsupported for networks of one's own, for addresses, which are the program's to give, and without its device."""
     rows = requests(options)
     if [row["name"] for row in rows] != [DEFAULT]:
         raise Unsupported(f"--network: {options.network}: networks of one's own need root",
@@ -80,6 +80,9 @@ def admit(options: Options) -> None:
     for key in ("ip", "ip6", "mac"):
         if rows[0][key]:
             raise Unsupported(f"--network: {rows[0][key]}: an ordinary user's container cannot choose its addresses")
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        raise Unsupported(f"pasta and slirp4netns need {TUN}, which this user cannot open",
+                          hint=f"as the machine's administrator: chmod 666 {TUN}; or use --network none")  # fmt: skip
 
 
 def release(engine: Engine, id: str) -> None:

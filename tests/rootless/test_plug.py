@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from tests import needs
+from tests.linux import child
 from tests.rootless.people import Person
 from tests.rootless.test_network import Lan, on_lan, until
 
@@ -38,3 +40,18 @@ def test_networks_of_ones_own_are_refused_in_one_line(alice: Person) -> None:
         done = alice.ringfence("run", "--rm", *words, "host", "true")
         assert done.returncode == 125 and done.stderr.count("\n") == 1
         assert "need root" in done.stderr or "cannot choose" in done.stderr
+    assert alice.ringfence("network", "create", "mine").stderr == (
+        "ringfence: network create: networks of one's own need root\n"
+    )
+
+
+def test_a_device_that_is_roots_alone_is_told_with_the_remedy(alice: Person, short_directory: Path) -> None:
+    def work() -> None:
+        tun = short_directory / "tun"
+        script = f"mount -t tmpfs none {short_directory}; mknod -m 600 {tun} c 10 200; mount --bind {tun} /dev/net/tun"
+        subprocess.run(["sh", "-ec", script], check=True)
+        done = alice.ringfence("run", "--rm", "-p", "8080:80", "host", "true")
+        assert done.returncode == 125 and done.stderr.count("\n") == 1
+        assert "/dev/net/tun, which this user cannot open (" in done.stderr and "chmod 666" in done.stderr
+
+    child.run(work)
