@@ -28,10 +28,11 @@ def perform(connection: RouteConnection, where: str, steps: Sequence[Step], harm
 
 
 def problem(what: str, error: OSError, *, hint: str = "") -> RingfenceError:
-    """The error to raise for the kernel's, with its own explanation where it gave one."""
+    """The error to raise for the kernel's, with the file that it was about, and its own explanation if it gave one."""
     number = error.errno or 0
     explanation = "".join(f": {note}" for note in getattr(error, "__notes__", ()))
-    line = f"{what}: {os.strerror(number)}{explanation}"
+    file = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    line = f"{what}: {file}{os.strerror(number)}{explanation}"
     if number in (errno.EPERM, errno.EACCES):
         return Denied(line, hint=hint or "networks need root")
     if number in (errno.EOPNOTSUPP, errno.EAFNOSUPPORT):
