@@ -77,7 +77,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
     except BaseException as error:
         if plug is not None:
             plug.give_back()
-        if isinstance(error, (RingfenceError, OSError)) and not locked:
+        if isinstance(error, (RingfenceError, OSError, KeyboardInterrupt)) and not locked:
             _failed(engine, record, error)
         raise
     finally:
@@ -132,14 +132,14 @@ def _forget_last_run(engine: Engine, record: ContainerRecord) -> None:
         os.unlink(places.exit_file(engine, record.id))
 
 
-def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError | OSError) -> None:
+def _failed(engine: Engine, record: ContainerRecord, error: RingfenceError | OSError | KeyboardInterrupt) -> None:
     from ringfence.engine import rm
 
     if record.auto_remove:
         rm.remove(engine, record, volumes=True)
         return
     rm.forget_run(engine, record)
-    record.started, record.error, record.start_code = False, str(error), FAILED
+    record.started, record.error, record.start_code = False, str(error) or "interrupted", FAILED
     if isinstance(error, CannotExecute):
         record.start_code = NOT_FOUND if error.errno == errno.ENOENT else CANNOT_EXECUTE
     engine.records.save(record)

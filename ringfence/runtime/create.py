@@ -65,7 +65,7 @@ def create(
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
-    plan = mover = scope = loan = None
+    plan = mover = scope = loan = executed = None
     sandbox = sandboxes.of(launch.id) if sandboxes is not None else None
     try:
         if launch.environment and spec.get("process"):
@@ -111,6 +111,8 @@ def create(
         if loan is not None:
             loan.end()
     except BaseException as error:
+        if executed is not None:
+            executed.abandon()
         if scope is not None:
             scope.abandon()
         if sandbox is not None:

@@ -64,6 +64,10 @@ class Executed:
         self.control.close()
         children.take(self.helper)
 
+    def abandon(self) -> None:
+        """End what was started, as whoever wanted it has been interrupted."""
+        _abandon(self.control, self.pid)
+
 
 def execute(
     plan: Plan,
@@ -94,6 +98,7 @@ def execute(
         except BaseException:
             _abandon(ours)
             raise
+    executed = None
     try:
         executed = _report(plan, ours, pid, listener, mover, connector)
         helper.keep(pid)
@@ -107,7 +112,7 @@ def execute(
             raise connector.failure from None
         raise
     except BaseException:  # interrupted: what is being made must not live on without anybody who knows of it
-        _abandon(ours)
+        _abandon(ours, executed.pid if executed is not None else 0)
         raise
 
 
@@ -138,14 +143,26 @@ def memory_file(encoded: bytes) -> int:
     return memory
 
 
-def _abandon(control: sockets.Socket) -> None:
-    """Let the helper come to its report, end what it has started, and wait until it has told of that end, too."""
+def _abandon(control: sockets.Socket, started: int = 0) -> None:
+    """End what has been `started`, or let the helper come to its report and end that; wait until all is over."""
     with control:
+        if started:
+            _kill(started)
         while message := control.receive(MESSAGE):
-            if message[:1] == b"P":
-                os.kill(json.loads(message[1:])["pid"], signals.SIGKILL)
-            elif message[:1] in (b"N", b"Q"):  # it waits for our part, which does not come
+            kind = message[:1]
+            if kind == b"P":
+                _kill(json.loads(message[1:])["pid"])
+            elif kind in (b"N", b"Q"):  # it waits for our part, which does not come
                 _reply(control, f"{errno.ECANCELED} wait for the caller")
+            elif kind == b"X":
+                _reply(control, "D")  # there is nothing for its exit command to clean up, or to restart
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signals.SIGKILL)
+    except ProcessLookupError:
+        return  # it was quicker
 
 
 def _spawn(scratch: str, memory: int, control: int, preserve: Sequence[int]) -> int:

@@ -121,6 +121,24 @@ def test_a_kill_at_a_random_instant_leaves_nothing(bystander: Bystander, command
     bystander.check()
 
 
+@pytest.mark.timeout(300)
+def test_ctrl_c_at_a_random_instant_of_a_start_ends_the_command_and_leaves_nothing(bystander: Bystander) -> None:
+    """As a terminal sends it, but to the command alone. Once the program runs, it gets the signal, and ends by it."""
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    environment = {**os.environ, "RINGFENCE_ROOT": bystander.engine.root, "RINGFENCE_STATE": bystander.engine.state}
+    argv = [str(RINGFENCE), "run", "--rm", "--init", "--network", "none", "host", "sleep", "60"]
+    endings = []
+    for number in range(60):
+        victim = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.03, 0.3))
+        victim.send_signal(signal.SIGINT)
+        endings.append(victim.wait(timeout=20))
+        assert endings[-1] in (0, 1, 130, -signal.SIGINT), f"seed {seed}, number {number}: {endings[-1]}"
+    assert endings.count(130) > 10
+    bystander.check()
+
+
 def _let_an_hour_pass(root: Path) -> None:
     """A sweep leaves alone what somebody may be making this very minute: make it older than that."""
     for staging in (root / "volumes").glob(".new-*"):
