@@ -63,8 +63,10 @@ def disconnect(engine: Engine, network_name: str, container: str, *, force: bool
             raise NotFound(f"container {record.name} is not in network {found.name}")
         live = status.of(engine, record)
         if live.live:
-            _unplug(engine, record, options, found.id, live.pid)
-        _write(engine, record, left)
+            _unplug(engine, record, found.id, live.pid)
+        _write(engine, record, left)  # it is out of the network, whether others can be told of it or not
+        if live.live:
+            _told(engine, record, options, live.pid)
     events.emit(engine, "network", "disconnect", found.name, {"container": record.id, "type": found.driver})
 
 
@@ -108,7 +110,7 @@ def _plug_in(engine: Engine, record: ContainerRecord, options: Options, asked: M
             raise
 
 
-def _unplug(engine: Engine, record: ContainerRecord, options: Options, id: str, pid: int) -> None:
+def _unplug(engine: Engine, record: ContainerRecord, id: str, pid: int) -> None:
     kept = engine.networks.find(id).network
     for endpoint in engine.networks.endpoints(container=record.id, network=id):
         with namespaces.open(pid, "network") as namespace, plug.Lock(engine) as held:
@@ -116,7 +118,6 @@ def _unplug(engine: Engine, record: ContainerRecord, options: Options, id: str, 
             engine.networks.unplug(record.id, id)
             if endpoint.attachment.default:
                 _lead_out(held, record, namespace)
-    _told(engine, record, options, pid)
 
 
 def _lead_out(held: plug.Lock, record: ContainerRecord, namespace: int) -> None:

@@ -319,12 +319,17 @@ def test_a_connection_whose_names_cannot_be_served_is_undone(net: Engine) -> Non
     start(net, "web")
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     (server,) = [pid for pid in pids if f"{net.state}/dns" in argv_of(pid)]
+    net.network_create("two")
+    start(net, "third", network=["one", "two"])
     os.kill(server, signal.SIGSTOP)
     try:
         with pytest.raises(Failed, match="DNS server does not answer"):
             net.network_connect("one", "web")
+        with pytest.raises(Failed, match="DNS server does not answer"):
+            net.network_disconnect("one", "third")
     finally:
         os.kill(server, signal.SIGCONT)
+    assert set(net.inspect("third")["NetworkSettings"]["Networks"]) == {"two"}
     assert inside(net, "web", "ls /sys/class/net").split() == ["eth0", "lo"]
     assert [one["Name"] for one in net.network_inspect("one")["Containers"].values()] == ["db"]
     assert inside(net, "db", "getent hosts web || echo unknown") == "unknown"
