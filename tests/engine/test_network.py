@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,20 @@ def inside(engine: Engine, name: str, script: str) -> str:
     return engine.exec(name, ["sh", "-c", script]).stdout.decode().strip()
 
 
-def serve(engine: Engine, name: str, bind: str = "0.0.0.0") -> subprocess.Popen[bytes]:
-    """A web server on port 80 of the container's network."""
+@contextmanager
+def serve(engine: Engine, name: str, bind: str = "0.0.0.0") -> Iterator[None]:
+    """A web server on port 80 of the container's network, as long as this lasts."""
     pid = engine.inspect(name)["State"]["Pid"]
     argv = ["nsenter", "--net", f"--target={pid}", "python3", "-c", SERVER.format(bind)]
     server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/proc/sys/kernel/random")
-    for line in server.stdout or ():
-        if b"Serving" in line:
-            break
-    return server
+    with server:
+        try:
+            for line in server.stdout or ():
+                if b"Serving" in line:
+                    break
+            yield
+        finally:
+            server.kill()
 
 
 def get(url: str) -> int:
@@ -87,12 +93,11 @@ def test_it_reaches_its_gateway_and_its_neighbours_but_not_another_network(net: 
     net.network_create("two")
     for name, network in (("a1", "one"), ("b1", "one"), ("c1", "two")):
         start(net, name, network=network)
-    with serve(net, "b1") as server:
+    with serve(net, "b1"):
         address = net.inspect("b1")["NetworkSettings"]["Networks"]["one"]["IPAddress"]
         fetch = f"curl -s -m 2 -o /dev/null -w '%{{http_code}}' http://{address}/ || echo refused"
         assert inside(net, "a1", fetch) == "200"
         assert "refused" in inside(net, "c1", fetch)
-        server.kill()
 
 
 def test_names_and_aliases_are_found_in_networks_of_ones_own_and_nowhere_else(net: Engine) -> None:
@@ -151,14 +156,13 @@ def test_a_published_port_is_reached_by_every_address_of_this_machine(net: Engin
     start(net, "other")
     port = net.port("web")["80/tcp"][0]["HostPort"]
     own = socket.gethostbyname(socket.gethostname())
-    with serve(net, "web") as server:
+    with serve(net, "web"):
         for host in ("127.0.0.1", "[::1]", own):
             assert get(f"http://{host}:{port}/") == 200
         gateway = net.inspect("web")["NetworkSettings"]["Gateway"]
         fetch = f"curl -s -m 3 -o /dev/null -w '%{{http_code}}' http://{gateway}:{port}/"
         assert inside(net, "other", fetch) == "200"
         assert inside(net, "web", fetch) == "200"
-        server.kill()
     (row,) = [one for one in net.ps() if one["Names"] == ["/web"]]
     assert {one["PublicPort"] for one in row["Ports"]} == {int(port)}
 
@@ -367,13 +371,12 @@ def test_ports_are_published_and_unpublished_while_it_runs(net: Engine) -> None:
         probe.bind(("127.0.0.1", 0))
         number = probe.getsockname()[1]
     net.update("web", publish_add=[f"127.0.0.1:{number}:80"])
-    with serve(net, "web") as server:
+    with serve(net, "web"):
         assert [get(f"http://127.0.0.1:{port}/") for port in (old, number)] == [200, 200]
         net.update("web", publish_rm=[f"127.0.0.1:{number}:80"])
         assert get(f"http://127.0.0.1:{old}/") == 200
         with pytest.raises(OSError):
             get(f"http://127.0.0.1:{number}/")
-        server.kill()
     with pytest.raises(NotFound, match="does not publish port 81/tcp"):
         net.update("web", publish_rm=["81"])
     with pytest.raises(Conflict, match="in use"):

@@ -61,10 +61,9 @@ def test_a_container_lives_in_a_network_of_plugins(plugged: Engine, tmp_path: Pa
     found = engine.inspect("web")["NetworkSettings"]["Networks"]["plugged"]
     assert found["IPAddress"].startswith("10.207.0.") and found["MacAddress"]
     assert inside(engine, "web", "tail -1 /etc/hosts").split()[0] == found["IPAddress"]
-    with serve(engine, "web") as server:
+    with serve(engine, "web"):
         fetch = f"curl -s -m 3 -o /dev/null -w '%{{http_code}}' http://{found['IPAddress']}/"
         assert inside(engine, "db1", fetch) == "200"
-        server.kill()
     assert engine.network_inspect("plugged")["Driver"] == "cni"
     engine.network_disconnect("plugged", "db1")
     assert "n5" not in inside(engine, "db1", "ls /sys/class/net")
@@ -81,9 +80,8 @@ def test_ports_are_published_by_the_plugin_that_declares_them(plugged: Engine, t
     engine.network_create("plugged", driver="cni", opt=[f"config={configuration(tmp_path, PORTMAP)}"])
     start(engine, "web", network="plugged", publish=["0:80"])
     port = engine.port("web")["80/tcp"][0]["HostPort"]
-    with serve(engine, "web") as server:
+    with serve(engine, "web"):
         assert get(f"http://{socket.gethostbyname(socket.gethostname())}:{port}/") == 200
-        server.kill()
     engine.rm("web", force=True)
 
 

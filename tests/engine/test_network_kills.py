@@ -47,7 +47,7 @@ def test_a_killed_forwarder_is_started_again(engine: Engine, command: str) -> No
     start(engine, "web", publish=["127.0.0.1:0:80"])
     engine.update("web", publish_add=["127.0.0.1:0:80"])
     first, second = (f"http://127.0.0.1:{one['HostPort']}/" for one in engine.port("web")["80/tcp"])
-    with serve(engine, "web") as server:
+    with serve(engine, "web"):
         for number in (0, 1):
             before = forwarders(engine, "web")
             kill(before[number])
@@ -59,7 +59,6 @@ def test_a_killed_forwarder_is_started_again(engine: Engine, command: str) -> No
             kill(pid)
         COMMANDS[command](engine)
         assert [get(first), get(second)] == [200, 200] and len(forwarders(engine, "web")) == 1
-        server.kill()
 
 
 def test_a_port_that_somebody_took_after_the_kill_is_left_to_him_and_fails_nobody(engine: Engine) -> None:
