@@ -184,7 +184,7 @@ static int load(int fd) {
     struct stat st;
     if (fstat(fd, &st) || st.st_size < (off_t)sizeof head) return -1;
     const char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-    if (bytes == MAP_FAILED || memcmp(bytes, "RFP1", 4)) return -1;
+    if (bytes == MAP_FAILED || memcmp(bytes, "RFP", 3) || bytes[3] != OPERATIONS) return -1; /* not of our version */
     memcpy(&head, plan = bytes, sizeof head);
     int *grown = realloc(slot, head.count * sizeof *slot);
     char *marks = realloc(shared, head.count);
@@ -2742,7 +2742,10 @@ int main(int argc, char **argv) {
     }
     int plan_fd = atoi(argv[1]);
     control_fd = atoi(argv[2]);
-    if (load(plan_fd)) return 65;
+    if (load(plan_fd)) {
+        send_error(control_fd, '!', -1, 0, "ringinit was built for another version of this program: build (make setup) or install both again");
+        return 65;
+    }
     close(plan_fd);
     int first = 3 + (int)head.preserve; /* whatever else the caller had open stays the caller's */
     for (int fd; (fd = open("/dev/null", O_RDWR)) < first;) { /* the caller may have closed some */

@@ -24,6 +24,7 @@ SLOTS = 512
 STDIO = {"inherit": 0, "pipes": 1, "terminal": 2}
 PARENTS = {"monitor": 0, "reaper": 1, "caller": 2}
 
+_MAGIC = b"RFP%c" % len(BY_NAME)  # a helper that was built for another table of operations refuses the plan
 _HEADER = Struct("<4sIiiIIII")
 _COMMON = 16  # where in the header begins what a first part has in common with the whole: descriptors, stdio, parent
 _OPERATION = Struct("<HHI")
@@ -109,7 +110,7 @@ class Plan:
         fault: tuple[int, int] = (-1, 0),
     ) -> bytes:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
-        header = _HEADER.pack(b"RFP1", len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
+        header = _HEADER.pack(_MAGIC, len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
         first = _encode_all(self.operations[: self.first])
         self._first_size = len(first)
         return header + first + _encode_all(self.operations[self.first :])
@@ -127,7 +128,7 @@ def await_rest(first: bytes, count: int, patience: int) -> bytes:
     wait = _encode_all([Operation(RUNTIME, "AWAIT", (patience,), "")])
     if not count:
         first = first[: _HEADER.size - _COMMON]
-    return _HEADER.pack(b"RFP1", count + 1, -1, 0, 0, 0, 0, 0)[:_COMMON] + first + wait
+    return _HEADER.pack(_MAGIC, count + 1, -1, 0, 0, 0, 0, 0)[:_COMMON] + first + wait
 
 
 def begins_with(encoded: bytes, first: bytes) -> bool:
