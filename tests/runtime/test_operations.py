@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from ringfence.errors import Failed
-from ringfence.runtime import plan
-from ringfence.runtime.interface import Launch
-from ringfence.runtime.native import OciRuntime
+from ringfence.runtime.execute import execute
 from ringfence.runtime.operations import BY_NAME, OPERATIONS
+from ringfence.runtime.plan import Plan
 from tests import needs
-from tests.bundles import Bundle
 
 SOURCE = Path(__file__).parents[2] / "native" / "ringinit.c"
 
@@ -40,9 +38,11 @@ def test_argument_kinds_are_the_four_that_can_be_encoded() -> None:
     assert {kind for _code, arguments, _text in BY_NAME.values() for kind, _name in arguments} == set("sbil")
 
 
-def test_a_helper_that_was_built_for_another_table_says_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_helper_that_was_built_for_another_table_says_so(tmp_path: Path) -> None:
     """As after an update without a build: the codes of operations would mean others."""
     needs.root()
-    monkeypatch.setattr(plan, "_MAGIC", b"RFP%c" % (len(BY_NAME) + 1))
+    plan = Plan()
+    encoded = bytearray(plan.encode())
+    encoded[3] += 1
     with pytest.raises(Failed, match="ringinit was built for another version"):
-        OciRuntime(str(bundle.path / "state")).start(Launch("box", bundle.spec, str(bundle.path)))
+        execute(plan, bytes(encoded), str(tmp_path))
