@@ -56,7 +56,12 @@ class Engine:
         """Its output on a terminal of its own, of 30 lines and 99 columns."""
         command = f"stty rows 30 cols 99; exec {' '.join([*self.argv, *arguments])}"
         argv = ["script", "--quiet", "--return", "--command", command, "/dev/null"]
-        done = subprocess.run(argv, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        reader, writer = os.pipe()  # never at its end, which script(1) would type as Ctrl-D before anybody listens
+        try:
+            done = subprocess.run(argv, env=self.environment, stdin=reader, capture_output=True, timeout=60)
+        finally:
+            os.close(reader)
+            os.close(writer)
         assert done.returncode == 0, done.stdout
         return done.stdout.decode().replace("\r", "").replace("\0", "").replace("^@", "").replace("\b", "")
 
