@@ -39,6 +39,7 @@ def connect(engine: Engine, network_name: str, container: str, *, alias: Sequenc
             raise Conflict(f"container {record.name} is in network {found.name} already")
         live = status.of(engine, record)
         if live.live:
+            _unplug(engine, record, found.id, live.pid)  # what a connect that was killed has left of itself
             _plug_in(engine, record, options, asked, live.pid)
         _write(engine, record, [*rows, asked])
     events.emit(engine, "network", "connect", found.name, {"container": record.id, "type": found.driver})
@@ -57,13 +58,13 @@ def disconnect(engine: Engine, network_name: str, container: str, *, force: bool
         record = repair.fresh(engine, record)
         options = _own(record)
         left = [dict(row) for row in requests(options) if row["name"] not in (found.name, found.id)]
+        live = status.of(engine, record)
+        if live.live:
+            _unplug(engine, record, found.id, live.pid)  # also if a connect was killed before it was written down
         if len(left) == len(requests(options)):
             if force:
                 return
             raise NotFound(f"container {record.name} is not in network {found.name}")
-        live = status.of(engine, record)
-        if live.live:
-            _unplug(engine, record, found.id, live.pid)
         _write(engine, record, left)  # it is out of the network, whether others can be told of it or not
         if live.live:
             _told(engine, record, options, live.pid)

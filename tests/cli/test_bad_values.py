@@ -28,7 +28,8 @@ VALUES = [
     "A" * 5000, "é\x1b[31m", "file", "directory", "none/none", "container:none",
 ]  # fmt: skip
 NAMES = [
-    "", " ", "x", "\udcff", "a\nb", "none/none", "A" * 5000, "é\x1b[31m", "@", ":", "UPPER", "box:\udcff", "-", "0",
+    "", " ", "x", "\udcff", "a\nb", "none/none", "A" * 5000, "é\x1b[31m", "@", ":", "UPPER", "box:\udcff", "-",
+    "0" * 20,  # of which no id begins
 ]  # fmt: skip
 # What the words of a usage stand for here; every other word is taken for something that is not there.
 THERE = {

@@ -151,6 +151,27 @@ def test_a_running_container_comes_into_a_network_and_leaves_it(net: Engine) -> 
     assert inside(net, "web", "ls /sys/class/net") == "lo"
 
 
+def test_what_a_killed_connect_has_left_goes_with_the_next_connect_or_disconnect(engine: Engine) -> None:
+    engine.network_create("net0", subnet=["10.216.0.0/24"])
+    engine.network_create("net1", subnet=["10.217.0.0/24"])
+    start(engine, "box", network="net0")
+    for again in (True, False):
+        before = engine.records.find("box")
+        engine.network_connect("net1", "box")
+        engine.records.save(before)  # as if it had been killed before it was written down
+        if again:
+            engine.network_connect("net1", "box")
+            assert inside(engine, "box", "ls /sys/class/net").split() == ["eth0", "eth1", "lo"]
+            engine.network_disconnect("net1", "box")
+        else:
+            with pytest.raises(NotFound, match="is not in network net1"):
+                engine.network_disconnect("net1", "box")
+        assert inside(engine, "box", "ls /sys/class/net").split() == ["eth0", "lo"]
+    engine.rm("box", force=True)
+    for name in ("net0", "net1"):
+        engine.network_rm(name)
+
+
 def test_a_published_port_is_reached_by_every_address_of_this_machine(net: Engine) -> None:
     start(net, "web", publish=["0:80"], network="bridge")
     start(net, "other")
