@@ -52,7 +52,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
 
     Nothing is written to the record unless `keep`: a --rm container's needs to know nothing of starts. If the start
     fails, the record keeps the reason; a --rm container is removed. `locked`: the caller keeps the lock and
-    removes the container. `repeated`: see Launch.
+    removes the container. `repeated`: see Launch.meanwhile.
     """
     options = Options.from_json(record.options)
     if record.started:
@@ -67,7 +67,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
             plug = take(engine, record, options)
         order = launching.prepare(engine, record, options, window, plug)
         if repeated:
-            order.repeated, order.meanwhile = True, engine.snapshots.clear
+            order.meanwhile = engine.snapshots.clear
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:

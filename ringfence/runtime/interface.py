@@ -88,13 +88,14 @@ class Launch:
     as JSON, if the caller has it. `cgroup_manager` "systemd": linux.cgroupsPath is slice:prefix:name; "disabled": the
     container stays in our cgroups. `hook_environment` is that of hooks which the spec gives none. `connect` is
     called with the pid of a process in the container's network namespace, to connect that with networks before hooks
-    and the program run; a RingfenceError that it raises ends the start. `repeated`: another container like it may
-    follow, with the id that `Runtime.next_id` tells; `meanwhile` is called while the helper makes this one.
+    and the program run; a RingfenceError that it raises ends the start. `meanwhile` is
+    called while the helper works; who gives it may start another container like this one, with the id that
+    `Runtime.next_id` tells.
     """
 
     __slots__ = (
         *("bundle", "cgroup_manager", "connect", "environment", "fault", "hook_environment", "id", "keyring"),
-        *("meanwhile", "monitoring", "no_pivot", "repeated", "root", "spec", "text", "volatile"),
+        *("meanwhile", "monitoring", "no_pivot", "root", "spec", "text", "volatile"),
     )
 
     def __init__(
@@ -114,7 +115,6 @@ class Launch:
         fault: tuple[int, int] = (-1, 0),
         text: str = "",
         connect: Callable[[int], None] | None = None,
-        repeated: bool = False,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
@@ -131,7 +131,6 @@ class Launch:
         self.fault = fault
         self.text = text
         self.connect = connect
-        self.repeated = repeated
         self.meanwhile = meanwhile
 
 
@@ -159,7 +158,7 @@ class Runtime(Protocol):
         """The id that the next container had best have, told once; "" if any other does as well."""
 
     def prepare_next(self) -> None:
-        """Nothing more is to be done for a `repeated` container: what the next one may need can be made, meanwhile."""
+        """Nothing more is to be done for a container with `Launch.meanwhile`: make what the next one may need."""
 
     def close(self) -> None:
         """Have undone what is prepared for a next container."""

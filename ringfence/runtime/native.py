@@ -47,12 +47,12 @@ class OciRuntime:
 
     def start(self, launch: Launch) -> Started:
         """See `Runtime.start`. Who starts a second container may start a third: for that one a sandbox is prepared."""
-        if self._started and launch.repeated and self._sandboxes is None:
+        if self._started and launch.meanwhile is not None and self._sandboxes is None:
             from ringfence.runtime.sandbox import Sandboxes
 
             self._sandboxes = Sandboxes()
         self._started = True
-        executed = create.create(self.root, launch, sandboxes=self._sandboxes if launch.repeated else None)
+        executed = create.create(self.root, launch, sandboxes=self._sandboxes if launch.meanwhile is not None else None)
         if (launch.spec.get("hooks") or {}).get("poststart"):
             try:
                 hooks.run(self._record(launch.id), "poststart", state.RUNNING)
