@@ -223,12 +223,12 @@ def _command(command: Sequence[str] | None) -> Sequence[str]:
 
 
 def _suits(image: Image, platform: str) -> bool:
+    """Whether it is for that platform or for a lesser variant of it, as containerd's `platforms.Only` has it."""
     if not platform:
         return True
     from ringfence.oci.platform import Platform
 
-    wanted, found = Platform.parse(platform), Platform.of(image.config)
-    return (wanted.os, wanted.architecture) == (found.os, found.architecture)
+    return Platform.parse(platform).runs(Platform.of(image.config))
 
 
 def _check_platform(image: Image, name: str, platform: str) -> None:

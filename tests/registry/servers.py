@@ -123,11 +123,12 @@ class Made:
     """An image's documents and blobs, as a registry is to have them."""
 
     def __init__(self, layers: list[dict[str, bytes]], *, how: str = "gzip", docker: bool = False,
-                 architecture: str = "amd64") -> None:  # fmt: skip
+                 architecture: str = "amd64", variant: str = "") -> None:  # fmt: skip
         tars = [tar_of(files) for files in layers]
         self.blobs = [compressed(tar, how) for tar in tars]
         self.config = json.dumps({
-            "architecture": architecture, "os": "linux", "config": {"Cmd": ["sh"]},
+            "architecture": architecture, **({"variant": variant} if variant else {}), "os": "linux",
+            "config": {"Cmd": ["sh"]},
             "rootfs": {"type": "layers", "diff_ids": [digest_of(tar) for tar in tars]},
         }).encode()  # fmt: skip
         suffix = {"gzip": "gzip", "zstd": "zstd"}.get(how, "")

@@ -191,3 +191,27 @@ def test_an_image_for_another_platform_than_was_asked_for_is_told(command: Comma
     Made([{"f": b"for amd64"}]).put(registry, "mismatched", "1")
     told = command.ok("pull", "--arch", "riscv64", f"{registry.host}/mismatched:1")
     assert "WARNING: image platform (linux/amd64) does not match the expected platform (linux/riscv64)" in told
+
+
+@pytest.mark.parametrize(
+    ("here", "suiting", "others"),
+    [
+        ("arm/v6", ("arm/v6", "arm/v7", "arm"), ("arm/v5", "arm64")),
+        ("arm", ("arm", "arm/v7", "armhf"), ("arm/v6", "armel")),
+        ("arm64", ("arm64", "arm64/v8", "aarch64"), ("arm", "arm/v7")),
+        ("arm64/v8", ("arm64", "arm64/v8"), ("arm/v8",)),
+    ],
+)
+def test_an_image_that_is_here_is_taken_for_its_own_variant_and_greater_ones_alone(
+    client: Engine, registry: Registry, here: str, suiting: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    """As containerd's `platforms.Only`; an image that does not say its variant is of the usual one."""
+    architecture, _, variant = here.partition("/")
+    name = f"{registry.host}/variants:1"
+    Made([{"f": b""}], architecture=architecture, variant=variant).put(registry, "variants", "1")
+    client.pull(name)
+    for platform in suiting:
+        client.create(name, pull="never", platform=f"linux/{platform}").remove()
+    for platform in others:
+        with pytest.raises(NotFound, match=f"no such image: {name} for linux/{platform} "):
+            client.create(name, pull="never", platform=f"linux/{platform}")
