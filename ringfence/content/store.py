@@ -236,16 +236,22 @@ class ContentStore:
         self._prepare()
         return _Turn(os.path.join(self._root, "arrivals"), Digest(digest))
 
-    def collect(self, used: Container[str]) -> list[Blob]:
-        """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`."""
+    def collect(self, used: Container[str]) -> tuple[list[Blob], int]:
+        """Remove all blobs but those `used`, and what dead processes left in `ingest/`; call it in `collecting`.
+
+        Returns the blobs, and the bytes of both.
+        """
+        space = 0
         for name in _listdir(self.ingesting):
-            _remove(os.path.join(self.ingesting, name))
+            path = os.path.join(self.ingesting, name)
+            space += os.stat(path).st_size
+            _remove(path)
         removed = []
         for digest in list(self.digests()):
             if digest not in used:
                 removed.append(Blob(digest, self.size(digest)))
                 self.delete(digest)
-        return removed
+        return removed, space + sum(blob.size for blob in removed)
 
     def _prepare(self) -> None:
         """Make the directories, once per store: a store that is only read makes none."""

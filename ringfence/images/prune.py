@@ -82,9 +82,9 @@ def discarding(store: ImageStore) -> Iterator[None]:
 
 
 def _collect_blobs(store: ImageStore) -> int:
-    removed = store.content.collect(store.used_blobs())
+    removed, space = store.content.collect(store.used_blobs())
     store.forget_layers([blob.digest for blob in removed])
-    return sum(blob.size for blob in removed)
+    return space
 
 
 def _collect_snapshots(store: ImageStore, snapshotter: Snapshotter) -> int:

@@ -129,8 +129,9 @@ def test_collecting_keeps_what_is_used(store: ContentStore, tmp_path: Path) -> N
     rubbish = store.ingest([b"rubbish"])
     (tmp_path / "content/ingest/left-by-a-killed-process").write_bytes(b"x")
     with store.collecting():
-        removed = store.collect({HELLO})
+        removed, space = store.collect({HELLO})
     assert [blob.digest for blob in removed] == [rubbish.digest]
+    assert space == len(b"rubbish") + len(b"x")
     assert list(store.digests()) == [HELLO]
     assert leftovers(store, tmp_path) == []
 

@@ -88,6 +88,21 @@ def test_ctrl_c_leaves_a_pull_to_go_on_from(command: Command, client: Engine) ->
     assert server.sent - before < 1_000_000
 
 
+def test_what_a_killed_pull_has_received_is_counted_when_it_is_pruned(command: Command, client: Engine) -> None:
+    with Gated(700_000) as server:
+        first = command.start("pull", f"{server.host}/app:1")
+        eventually(lambda: server.left < 0, "the gate")
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        server.gate.set()
+    content = Path(client.root) / "content"
+    received = stored(content)
+    unpacked = sum(client.snapshots.usage(one.key).size for one in client.snapshots.walk())
+    assert received > 5000
+    assert client.system_prune()["SpaceReclaimed"] >= received + unpacked
+    assert stored(content) == 0
+
+
 def test_ctrl_c_ends_what_waits_for_layers_that_do_not_come(command: Command) -> None:
     """Each layer is waited for by another thread; only one of them hears of the interruption."""
     image = Made([{f"file{number}": os.urandom(300_000)} for number in range(4)])
