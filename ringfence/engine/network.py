@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from ringfence.content.database import transaction
 from ringfence.engine import document, events, places, plug, subnets, times
 from ringfence.engine import filters as common
 from ringfence.engine.networks import NetworkRecord
@@ -67,17 +68,25 @@ def create(engine: Engine, name: str, *, driver: str, subnet: Sequence[str], gat
         if subnet or gateway or ip_range or ipv6 or internal or route:
             raise InvalidInput("network create: the configuration of a CNI network says what it is like",
                                hint="-o config=FILE, and none of --subnet, --gateway, ...")  # fmt: skip
-        return _add(engine, _of_file(name, options.get("config") or name), label)
-    given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6, shared=driver in drivers.PARENTED)
-    network = Network(name, id, driver, link, subnets=given, internal=internal, mtu=mtu, options=options,
-                      routes=_routes(route), names=driver in ("bridge", "ptp") and not disable_dns)  # fmt: skip
-    drivers.find(driver).check(network)
-    _check_interface(engine, network)
-    return _add(engine, network, label)
+        network = _of_file(name, options.get("config") or name)
+        engine.networks.add(_record(network, label))
+        return _created(engine, network)
+    networks = engine.networks  # its tables are made outside of a transaction that may be rolled back
+    with transaction(engine.database):  # so that nobody chooses the same subnet before ours is written down
+        given = subnets.find(engine, id, subnet, gateway, ip_range, ipv6=ipv6, shared=driver in drivers.PARENTED)
+        network = Network(name, id, driver, link, subnets=given, internal=internal, mtu=mtu, options=options,
+                          routes=_routes(route), names=driver in ("bridge", "ptp") and not disable_dns)  # fmt: skip
+        drivers.find(driver).check(network)
+        _check_interface(engine, network)
+        networks.add(_record(network, label))
+    return _created(engine, network)
 
 
-def _add(engine: Engine, network: Network, label: Sequence[str]) -> dict[str, Any]:
-    engine.networks.add(NetworkRecord(network, time.time_ns(), labels=read_labels("--label", label)))
+def _record(network: Network, label: Sequence[str]) -> NetworkRecord:
+    return NetworkRecord(network, time.time_ns(), labels=read_labels("--label", label))
+
+
+def _created(engine: Engine, network: Network) -> dict[str, Any]:
     events.emit(engine, "network", "create", network.name, {"type": network.driver})
     return inspect(engine, network.name)
 
@@ -114,8 +123,6 @@ def rm(engine: Engine, name: str, *, force: bool) -> None:
     if name in (*MODES, DEFAULT):
         raise Conflict(f"network {name} is always there: it cannot be removed")
     plug.sweep(engine)
-    from ringfence.content.database import transaction
-
     record = engine.networks.find(name)
     if force:
         for id in _users(engine).get(record.network.name, ()):
@@ -163,12 +170,13 @@ def find(engine: Engine, name: str) -> NetworkRecord:
             return _of_administrator(engine, name)
     id = os.urandom(32).hex()
     link = DEFAULT_INTERFACE if engine.root == places.DATA else f"rf-{id[:12]}"
-    network = Network(DEFAULT, id, "bridge", link, subnets=subnets.for_default(engine, link), names=False)
-    record = NetworkRecord(network, time.time_ns(), automatic=True)
-    try:
-        engine.networks.add(record)
-    except Conflict:
-        return engine.networks.find(name)  # another process has just made it
+    with transaction(engine.database):  # see create
+        network = Network(DEFAULT, id, "bridge", link, subnets=subnets.for_default(engine, link), names=False)
+        record = NetworkRecord(network, time.time_ns(), automatic=True)
+        try:
+            engine.networks.add(record)
+        except Conflict:
+            return engine.networks.find(name)  # another process has just made it
     return record
 
 

@@ -24,6 +24,7 @@ def find(engine: Engine, id: str, given: Sequence[str], gateways: Sequence[str],
          ipv6: bool, shared: bool = False) -> list[Subnet]:  # fmt: skip
     """Those of a new network, IPv4 first: those given, with gateways and ranges, or ones that nobody here uses.
 
+    In the transaction that records the network, so that nobody chooses the same ones meanwhile.
     `shared`: a network beside this machine, whose own addresses may be of the same subnets.
     """
     used = in_use(engine, "")
@@ -87,7 +88,10 @@ def of_networks(engine: Engine, own: str = "") -> list[tuple[Block, str]]:
 
 
 def network_of(engine: Engine, name: str) -> NetworkRecord:
-    """The network; `bridge`, as long as no container is in it, with a subnet that nobody else on this machine uses."""
+    """The network; `bridge`, as long as no container is in it, with a subnet that nobody else on this machine uses.
+
+    In a transaction of the caller's, so that nobody chooses the same one meanwhile.
+    """
     from ringfence.engine import network
 
     found = network.find(engine, name)
