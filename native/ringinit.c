@@ -1765,6 +1765,7 @@ static void op_wait(void) {
 enum { CHUNK = 32768, CLIENTS = 16, PIECE = 4000, ENTRY = 6 * PIECE + 160 };
 enum { PATIENCE = 10 }; /* seconds after the exit, in which a client other than the owner must take something */
 enum { IDLE = 1000 };   /* milliseconds without anything to do */
+enum { BREATH = 500 };  /* milliseconds in which nobody is accepted, when there was no descriptor for one who waits */
 static struct {
     const char *driver, *log, *socket, *exit_file, **exit_command, *event_file, *event, **health, *oom_file, *oom_key;
     int64_t max_size, max_file, health_ms, timeout;
@@ -1895,8 +1896,17 @@ static void add_client(int fd) {
     close(fd);
 }
 
+/* Who cannot be accepted stays in the queue, and the socket ready: it is not asked again at once. */
+static int lacks_room(void) {
+    return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+}
+
+static int64_t deaf_until; /* 0, or the time (CLOCK_MONOTONIC) from which clients are accepted again */
+
 static void accept_clients(void) {
-    for (int fd; attach_fd >= 0 && (fd = accept4(attach_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) add_client(fd);
+    int fd = -1;
+    while (attach_fd >= 0 && (fd = accept4(attach_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) add_client(fd);
+    deaf_until = attach_fd >= 0 && lacks_room() ? now_ns(CLOCK_MONOTONIC) + BREATH * 1000000ll : 0;
 }
 
 /* Gives the present chunk to whoever still owes it; returns whether somebody does (then nothing more is read). */
@@ -2042,7 +2052,9 @@ static void watch_once(int signals, int limit) {
     struct pollfd p[5 + CLIENTS];
     int n = 0, out = -1, err = -1, in = -1, join = -1, owing = any_owing(), *first = stdout_of_program();
     p[n++] = (struct pollfd){ signals, POLLIN, 0 };
-    if (attach_fd >= 0) { join = n; p[n++] = (struct pollfd){ attach_fd, POLLIN, 0 }; }
+    if (deaf_until && now_ns(CLOCK_MONOTONIC) >= deaf_until) deaf_until = 0;
+    if (deaf_until && (limit < 0 || limit > BREATH)) limit = BREATH;
+    if (attach_fd >= 0 && !deaf_until) { join = n; p[n++] = (struct pollfd){ attach_fd, POLLIN, 0 }; }
     if (!owing && *first >= 0) { out = n; p[n++] = (struct pollfd){ *first, POLLIN, 0 }; }
     if (!owing && pipes[2] >= 0) { err = n; p[n++] = (struct pollfd){ pipes[2], POLLIN, 0 }; }
     if (input_size) { in = n; p[n++] = (struct pollfd){ *stdin_of_program(), POLLOUT, 0 }; }
@@ -2498,7 +2510,7 @@ static void accept_link(struct route *route) {
     for (int round = 0; round < ROUNDS; round++) {
         if (forwarder.links >= forwarder.most_links) { listen_to_all(0); return; } /* until another one ends */
         int client = accept4(route->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
-        if (client < 0) return;
+        if (client < 0) { if (lacks_room()) listen_to_all(0); return; } /* for a while: see forward_ports */
         int container = socket(route->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         struct link *link = calloc(1, sizeof *link);
         if (container < 0 || !link) { if (container >= 0) close(container); free(link); close(client); return; }
@@ -2672,9 +2684,10 @@ static int forward_ports(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NAME, "ringinit-ports");
     confine();
-    for (int64_t cleaned = 0;;) {
+    for (int64_t cleaned = 0, tried = 0;;) {
         struct epoll_event events[64];
-        int n = epoll_wait(forwarder.epoll, events, 64, forwarder.flows ? 10000 : -1);
+        int deaf = forwarder.paused && forwarder.links < forwarder.most_links; /* as descriptors were lacking */
+        int n = epoll_wait(forwarder.epoll, events, 64, deaf ? BREATH : forwarder.flows ? 10000 : -1);
         int64_t now = now_ns(CLOCK_MONOTONIC) / 1000000000;
         for (int i = 0; i < n; i++) {
             unsigned tag = (unsigned)(events[i].data.u64 & TAG);
@@ -2685,6 +2698,7 @@ static int forward_ports(int argc, char **argv) {
             else if (tag == OF_FLOW) serve_flow(what, now);
             else _exit(0);
         }
+        if (deaf && forwarder.paused && now != tried) listen_to_all(1), tried = now;
         for (struct link *link; (link = forwarder.dead); free(link)) forwarder.dead = link->next_dead;
         if (forwarder.flows >= FLOWS) close_flows(now - 2), cleaned = now; /* rather those than none */
         else if (forwarder.flows && now - cleaned >= 10) close_flows(now - FLOW_LIFE), cleaned = now;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import socket
 import subprocess
 import threading
@@ -256,6 +257,24 @@ def test_hundreds_of_connections_at_once_are_served_and_all_their_descriptors_cl
             while len(os.listdir(descriptors)) > before + 2 * 8:  # some empty pipes are kept
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
+
+    on_machine(work)
+
+
+def test_who_cannot_be_accepted_for_want_of_descriptors_waits_and_costs_no_processor_time(tmp_path: Path) -> None:
+    def work(machine: Machine) -> None:
+        web = machine.container(WEB)
+        web.serve(80)
+        with forwarding(tmp_path / "lock", BOTH, web.addresses):
+            pid = forwarder.running(str(tmp_path / "lock"))
+            enough = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, enough[1]))
+            with socket.create_connection(HERE_8080, timeout=5) as client:
+                before = processor_time(pid)
+                time.sleep(0.5)
+                assert processor_time(pid) - before <= 2  # hundredths of a second
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, enough)
+                assert client.recv(100) == f"{web.name} 10.78.0.1".encode()
 
     on_machine(work)
 

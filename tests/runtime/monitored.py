@@ -120,6 +120,12 @@ def eventually(condition: Callable[[], bool], timeout: float = 10) -> None:
         time.sleep(0.005)
 
 
+def processor_time(pid: int) -> int:
+    """In hundredths of a second."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def pss(pid: int) -> int:
     """The proportional set size of a process in kB (proc(5), smaps_rollup); 0 when it has ended.
 

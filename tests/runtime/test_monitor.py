@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import time
 from contextlib import suppress
@@ -16,7 +17,7 @@ from ringfence.engine.logs import PARSERS
 from ringfence.runtime.interface import Monitoring
 from ringfence.runtime.native import OciRuntime
 from tests.bundles import Bundle, exec_in
-from tests.runtime.monitored import Client, Monitored, alive, eventually, pss
+from tests.runtime.monitored import Client, Monitored, alive, eventually, processor_time, pss
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
 
@@ -284,6 +285,30 @@ def test_clients_come_and_go_while_it_runs(bundle: Bundle, runtime: OciRuntime) 
     second.send(b"C")
     assert second.end() == 8
     second.close()
+
+
+def test_a_client_waits_while_the_monitor_has_no_descriptor_for_him(bundle: Bundle, runtime: OciRuntime) -> None:
+    """And costs no processor time meanwhile, while what the program prints arrives."""
+    container = Monitored(bundle.shell("read line; echo $line; read line; echo $line"), runtime, stdin=True)
+    pid, most = container.monitor_pid, 22  # as many as it polls
+    enough = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, enough[1]))
+    clients = [container.attach() for _ in range(most - len(os.listdir(f"/proc/{pid}/fd")))]
+    eventually(lambda: len(os.listdir(f"/proc/{pid}/fd")) == most)
+    waiting = container.attach()
+    before = processor_time(pid)
+    time.sleep(0.5)
+    assert processor_time(pid) - before <= 2  # hundredths of a second
+    container.owner.send(b"I", b"one\n")
+    for client in (container.owner, *clients):
+        client.until(b"one\n")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, enough)
+    waiting.send(b"I", b"two\n")
+    assert waiting.until(b"two\n") == b"two\n"
+    for client in (*clients, waiting):
+        assert client.end() == 0
+        client.close()
+    assert container.run() == 0
 
 
 def test_input_of_a_client_that_leaves_at_once_arrives(bundle: Bundle, runtime: OciRuntime) -> None:
