@@ -19,7 +19,7 @@ from ringfence.runtime import compile_command, compile_hooks, helper, kill, stat
 from ringfence.runtime.compile_mounts import is_bind
 from ringfence.runtime.compile_process import INIT_ANNOTATION
 from ringfence.runtime.create import cgroup_path, require_unused, stdio
-from ringfence.runtime.execute import HelperDied, execute, refusal
+from ringfence.runtime.execute import Executed, HelperDied, execute, refusal
 from ringfence.runtime.facts import Facts
 from ringfence.runtime.interface import Launch, Monitoring, Started
 
@@ -67,6 +67,7 @@ class CommandRuntime:
         facts = self._facts(launch, f"{self.root}/{state.check_id(launch.id)}")
         require_unused(facts)
         directory = state.claim(self.root, launch.id)
+        executed = Executed()
         try:
             plan = self._compile(launch, facts)
             own = os.getpid()
@@ -81,8 +82,9 @@ class CommandRuntime:
                 parent="reaper" if watched is None else "monitor",
                 fault=launch.fault,
             )
-            executed = execute(plan, encoded, directory, connect=launch.connect)
+            execute(plan, encoded, directory, connect=launch.connect, executed=executed)
         except BaseException as error:
+            executed.abandon()
             if isinstance(error, HelperDied) or not isinstance(error, Failed):
                 self._clear(launch.id, facts.cgroup)  # the helper has not been able to
             state.remove(directory)

@@ -11,7 +11,7 @@ from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
 from ringfence.runtime import compile_hooks, compile_process, state
 from ringfence.runtime.compile import compile_container
-from ringfence.runtime.execute import HelperDied, execute
+from ringfence.runtime.execute import Executed, HelperDied, execute
 from ringfence.runtime.facts import Facts
 from ringfence.runtime.gather import groups_settable, rare, seccomp
 
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ringfence.linux import sockets
     from ringfence.linux.cgroups import CgroupDriver
     from ringfence.linux.cgroups.lending import Loan
     from ringfence.linux.cgroups.systemd import Scope
-    from ringfence.runtime.execute import Executed
     from ringfence.runtime.interface import Launch
     from ringfence.runtime.listener import Listener
     from ringfence.runtime.netdevices import Mover
@@ -65,7 +63,8 @@ def create(
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
-    plan = mover = scope = loan = executed = None
+    plan = mover = scope = loan = None
+    executed = Executed()
     sandbox = sandboxes.of(launch.id) if sandboxes is not None else None
     try:
         if launch.environment and spec.get("process"):
@@ -91,10 +90,9 @@ def create(
         )
         if facts.netdevices:
             mover = _mover(facts)
-        begun = None
         if sandbox is not None:
-            given, sandbox = sandbox, None
-            begun = _adopt(given, encoded, facts)
+            _adopt(executed, sandbox, encoded, facts)
+            sandbox = None
         listener = _listener(launch, wait)
 
         def meanwhile() -> None:
@@ -103,7 +101,7 @@ def create(
             if sandboxes is not None and plan is not None:
                 sandboxes.prepare(plan, encoded, launch.id, directory)
 
-        executed = _execute(plan, encoded, facts, preserve, listener, mover, launch.connect, begun, meanwhile)
+        _execute(plan, encoded, facts, preserve, listener, mover, launch.connect, executed, meanwhile)
         executed.warnings = warnings
         if scope is not None:
             held, scope = scope, None
@@ -111,12 +109,13 @@ def create(
         if loan is not None:
             loan.end()
     except BaseException as error:
-        if executed is not None:
+        if executed.helper:
             executed.abandon()
+            _undo_cgroups(facts)
+        elif sandbox is not None:
+            sandbox.end()
         if scope is not None:
             scope.abandon()
-        if sandbox is not None:
-            sandbox.end()
         if mover is not None:
             mover.take_back()
         if loan is not None:
@@ -187,13 +186,14 @@ def require_unused(facts: Facts) -> None:
     facts.found_cgroup = not cgroup.removeprefix(driver.base or "").startswith(_OURS)
 
 
-def _adopt(sandbox: Sandbox, encoded: bytes, facts: Facts) -> tuple[int, sockets.Socket] | None:
-    """Let a prepared sandbox go on with the plan; None, with nothing left of it, if it is not what the plan needs."""
+def _adopt(executed: Executed, sandbox: Sandbox, encoded: bytes, facts: Facts) -> None:
+    """Let a prepared sandbox go on with the plan; nothing is left of one that is not what the plan needs."""
     if sandbox.give(encoded):
-        return sandbox.helper, sandbox.control
+        executed.control = sandbox.control
+        executed.helper = sandbox.helper
+        return
     sandbox.end()
     _undo_cgroups(facts)  # of one that was killed
-    return None
 
 
 def _execute(
@@ -204,13 +204,13 @@ def _execute(
     listener: Listener | None,
     mover: Mover | None,
     connect: Callable[[int], None] | None,
-    begun: tuple[int, sockets.Socket] | None,
+    executed: Executed,
     meanwhile: Callable[[], None],
-) -> Executed:
+) -> None:
     try:
-        return execute(
-            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect, begun=begun,
-            meanwhile=meanwhile,
+        execute(
+            plan, encoded, facts.state, preserve=preserve, listener=listener, mover=mover, connect=connect,
+            executed=executed, meanwhile=meanwhile,
         )  # fmt: skip
     except RingfenceError as error:
         if isinstance(error, HelperDied):

@@ -43,17 +43,19 @@ class _NobodyAnswers(Exception):
 class Executed:
     """What the helper reported: pids, the control socket, and the terminal's master if nobody monitors it.
 
-    `warnings` are what `create` has to say of the spec, one line each.
+    `helper` is 0 until one is started, `pid` until it has reported: who may be interrupted keeps this from the
+    beginning, so that at any instruction `abandon` finds what there is. `warnings` are what `create` has to say of the
+    spec, one line each.
     """
 
     __slots__ = ("control", "helper", "monitor_pid", "pid", "terminal", "warnings")
+    control: sockets.Socket  # there with the helper
 
-    def __init__(self, pid: int, monitor_pid: int, control: sockets.Socket, terminal: int, helper: int) -> None:
-        self.pid = pid
-        self.monitor_pid = monitor_pid
-        self.control = control
-        self.terminal = terminal
-        self.helper = helper
+    def __init__(self) -> None:
+        self.pid = 0
+        self.monitor_pid = 0
+        self.terminal = -1
+        self.helper = 0
         self.warnings: list[str] = []
 
     def release(self) -> None:
@@ -65,8 +67,10 @@ class Executed:
         children.take(self.helper)
 
     def abandon(self) -> None:
-        """End what was started, as whoever wanted it has been interrupted."""
-        _abandon(self.control, self.pid)
+        """End what was started, as whoever wanted it has been interrupted; wait for a helper that is at work."""
+        if self.helper:
+            end(self.control, self.pid)
+            self.helper = 0
 
 
 def execute(
@@ -78,7 +82,7 @@ def execute(
     listener: Listener | None = None,
     mover: Mover | None = None,
     connect: Callable[[int], None] | None = None,
-    begun: tuple[int, sockets.Socket] | None = None,
+    executed: Executed | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> Executed:
     """Run an encoded plan to its report. Raises CannotExecute if the program itself failed, else Failed.
@@ -87,49 +91,51 @@ def execute(
     descriptors for the process, from 3 on; -1 leaves a number unused.
     `listener` gets the descriptor of a seccomp filter that notifies, `mover` moves the network devices,
     `connect` gets the container's pid to connect it with its networks; what it raises is what is raised here.
-    `begun`: a helper that has the plan already, and the control socket (see `begin`). `meanwhile` is called while the
-    helper works.
+    `executed`: what is to be filled in and returned; one with a helper has been handed the plan already (see `begin`).
+    `meanwhile` is called while the helper works.
     """
     connector = _Connector(connect)
-    pid, ours = begun or begin(encoded, scratch, preserve)
-    if meanwhile is not None:
-        try:
-            meanwhile()
-        except BaseException:
-            _abandon(ours)
-            raise
-    executed = None
+    executed = executed or Executed()
     try:
-        executed = _report(plan, ours, pid, listener, mover, connector)
-        helper.keep(pid)
+        if not executed.helper:
+            begin(executed, encoded, scratch, preserve)
+        if meanwhile is not None:
+            meanwhile()
+    except BaseException:
+        executed.abandon()
+        raise
+    try:
+        _report(plan, executed, listener, mover, connector)
+        helper.keep(executed.helper)
         return executed
     except _NobodyAnswers as error:
-        _abandon(ours)
+        executed.abandon()
         raise error.reason from None
     except RingfenceError:
-        ours.close()
+        executed.helper = 0
+        executed.control.close()
         if connector.failure is not None:
             raise connector.failure from None
         raise
     except BaseException:  # interrupted: what is being made must not live on without anybody who knows of it
-        _abandon(ours, executed.pid if executed is not None else 0)
+        executed.abandon()
         raise
 
 
-def begin(encoded: bytes, scratch: str, preserve: Sequence[int]) -> tuple[int, sockets.Socket]:
-    """Start a helper that executes an encoded plan: its pid, and the control socket, whose end undoes the plan."""
-    ours, theirs = sockets.pair()
+def begin(executed: Executed, encoded: bytes, scratch: str, preserve: Sequence[int]) -> None:
+    """Start a helper that executes an encoded plan, with a control socket, whose end undoes the plan."""
+    executed.control, theirs = sockets.pair()
     try:
-        memory = memory_file(encoded)
-        try:
-            return _spawn(scratch, memory, theirs.fileno(), preserve), ours
-        finally:
-            os.close(memory)
+        with theirs:
+            memory = memory_file(encoded)
+            try:
+                executed.helper = _spawn(scratch, memory, theirs.fileno(), preserve)
+            finally:
+                os.close(memory)
     except BaseException:
-        ours.close()
+        executed.helper = 0
+        end(executed.control)
         raise
-    finally:
-        theirs.close()
 
 
 def memory_file(encoded: bytes) -> int:
@@ -143,7 +149,7 @@ def memory_file(encoded: bytes) -> int:
     return memory
 
 
-def _abandon(control: sockets.Socket, started: int = 0) -> None:
+def end(control: sockets.Socket, started: int = 0) -> None:
     """End what has been `started`, or let the helper come to its report and end that; wait until all is over."""
     with control:
         if started:
@@ -213,18 +219,23 @@ def _reply(control: sockets.Socket, words: str) -> None:
 
 def _report(
     plan: Plan,
-    control: sockets.Socket,
-    helper_pid: int,
+    executed: Executed,
     listener: Listener | None,
     mover: Mover | None,
     connector: _Connector,
-) -> Executed:
-    terminal = -1
+) -> None:
+    control = executed.control
     while True:
+        kind = control.receive(1, sockets.MSG_PEEK)
+        if kind == b"P":  # taken only once it is written down: who is interrupted in between finds it there (see `end`)
+            started = json.loads(control.receive(MESSAGE, sockets.MSG_PEEK)[1:])
+            executed.monitor_pid = started["monitor"]
+            executed.pid = started["pid"]
+            control.receive(MESSAGE)
+            return
         message, descriptors = sockets.receive_descriptors(control, MESSAGE, 1)
-        kind = message[:1]
         if kind == b"M":
-            terminal = descriptors[0]
+            executed.terminal = descriptors[0]
         elif kind == b"Q" and mover is not None:
             code, words = mover.move(int(message[1:]))
             control.send(f"{code} {words}".encode())
@@ -236,9 +247,6 @@ def _report(
                 listener.hand_over(int(pid), int(number), int(address))
             except Failed as error:
                 raise _NobodyAnswers(error) from None
-        elif kind == b"P":
-            started = json.loads(message[1:])
-            return Executed(started["pid"], started["monitor"], control, terminal, helper_pid)
         elif kind == b"!":
             raise error_of(plan, json.loads(message[1:].decode("utf-8", "replace")))
         else:

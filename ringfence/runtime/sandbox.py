@@ -69,11 +69,10 @@ class Sandbox:
         return True
 
     def end(self) -> None:
-        """Have it undone, and wait until it is."""
-        with self.control:
+        """Have it undone, and wait until it is; also where it has just been given a plan. Repeatable."""
+        if self.control.fileno() >= 0:
             self.control.shutdown(sockets.SHUT_WR)
-            while self.control.receive(execute.MESSAGE):
-                pass
+            execute.end(self.control)
 
 
 class Sandboxes:
@@ -115,11 +114,12 @@ class Sandboxes:
         first = plan.first_of(encoded).replace(id.encode(), new.encode())
         if len(new) != len(id):
             return
+        begun = execute.Executed()
         try:
-            helper, control = execute.begin(await_rest(first, 0, _MILLISECONDS), scratch, ())
+            execute.begin(begun, await_rest(first, 0, _MILLISECONDS), scratch, ())
         except OSError:  # no descriptor, no process to be had: then a next container tells of it, if it is still so
             return
-        self._waiting.append(Sandbox(new, first, plan.first, helper, control))
+        self._waiting.append(Sandbox(new, first, plan.first, begun.helper, begun.control))
 
     def begin(self) -> None:
         """Have the one that waits made now; that is not waited for."""
