@@ -46,7 +46,9 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
         from ringfence.runtime import compile_resctrl
 
         compile_resctrl.create(plan, spec, facts)
+    begin = plan.position
     root_slot = compile_root.open_root(plan, spec, facts)
+    plan.stretches.append((begin, plan.position))
     sources = compile_mounts.open_sources(plan, spec, facts)
     if stage is None:
         joins = compile_namespaces.open_namespaces(plan, spec, joins)
@@ -54,7 +56,9 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     if facts.wait:
         start = plan.slot("start socket")
         plan.runtime("LISTEN", start, f"{facts.state}/{START_SOCKET}", reason="`start` will knock here")
+    begin = plan.position
     compile_process.monitor(plan, facts)
+    plan.stretches.append((begin, plan.position))
     if stage is None:
         compile_namespaces.clone(plan, spec, joins, cgroup_slot, facts)
     record = f"{facts.state}/{PID_FILE}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ringfence.runtime.listener import Listener
     from ringfence.runtime.netdevices import Mover
     from ringfence.runtime.plan import Plan
+    from ringfence.runtime.repeat import Plans
     from ringfence.runtime.sandbox import Sandbox, Sandboxes
 
 
@@ -48,10 +49,12 @@ def create(
     parent: str = "reaper",
     prepare: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
     sandboxes: Sandboxes | None = None,
+    plans: Plans | None = None,
 ) -> Executed:
     """Create the container and, unless `wait`, execute its program. `root` holds the state directories.
 
-    `sandboxes`: where one may be prepared for this container already, and is for the next one like it.
+    `sandboxes`: where one may be prepared for this container already, and is for the next one like it; with them
+    `plans`, of which one may be this container's but for its id.
 
     Without monitoring the process inherits our stdin, stdout and stderr, and becomes a child of the nearest subreaper
     (`parent` "reaper") or of ours ("caller"). `prepare` gets the state directory and the spec, and returns the spec
@@ -59,7 +62,8 @@ def create(
     Raises InvalidInput, Conflict (id in use), CannotExecute, Failed.
     """
     spec = launch.spec
-    warnings = [*runtime_spec.check(spec), *compile_process.unknown_capabilities(spec.get("process") or {})]
+    known = plans.of(launch) if plans is not None else None
+    warnings = [] if known is not None else _check(spec)
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
     directory = state.claim(root, launch.id)
@@ -79,15 +83,12 @@ def create(
             facts.driver.assume_new(facts.cgroup)
         loan = _lend(launch, facts)
         scope = _hold(launch, facts)
-        plan = compile_container(spec, facts)
+        again = known.again(spec, facts) if known is not None else None
+        plan = again[0] if again is not None else compile_container(spec, facts)
         state.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
-        encoded = plan.encode(
-            stdio=stdio(launch, spec.get("process") or {}),
-            stdin=launch.monitoring is not None and launch.monitoring.stdin,
-            parent=parent if launch.monitoring is None else "monitor",
-            preserve=len(preserve),
-            fault=launch.fault,
-        )
+        encoded = again[1] if again is not None else _encode(plan, launch, spec, parent, len(preserve))
+        if plans is not None and again is None and not warnings:
+            plans.keep(launch, facts, plan, encoded)
         if facts.netdevices:
             mover = _mover(facts)
         if sandbox is not None:
@@ -128,6 +129,21 @@ def create(
         if mover is not None:
             mover.close()
     return executed
+
+
+def _check(spec: dict[str, Any]) -> list[str]:
+    """What is to be said of a spec that can be executed, one line each."""
+    return [*runtime_spec.check(spec), *compile_process.unknown_capabilities(spec.get("process") or {})]
+
+
+def _encode(plan: Plan, launch: Launch, spec: dict[str, Any], parent: str, preserve: int) -> bytes:
+    return plan.encode(
+        stdio=stdio(launch, spec.get("process") or {}),
+        stdin=launch.monitoring is not None and launch.monitoring.stdin,
+        parent=parent if launch.monitoring is None else "monitor",
+        preserve=preserve,
+        fault=launch.fault,
+    )
 
 
 def _hold(launch: Launch, facts: Facts) -> Scope | None:

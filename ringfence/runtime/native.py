@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ringfence.runtime.plan import Plan
+    from ringfence.runtime.repeat import Plans
     from ringfence.runtime.sandbox import Sandboxes
 
 
@@ -26,6 +27,7 @@ class OciRuntime:
         self.driver = cgroups.usable()
         self._started = False
         self._sandboxes: Sandboxes | None = None
+        self._plans: Plans | None = None
 
     def plan(self, launch: Launch) -> Plan:
         """The plan that `start` would execute."""
@@ -46,13 +48,17 @@ class OciRuntime:
             self._sandboxes.close()
 
     def start(self, launch: Launch) -> Started:
-        """See `Runtime.start`. Who starts a second container may start a third: for that one a sandbox is prepared."""
+        """See `Runtime.start`. Who starts a second container may start a third: for that one we prepare."""
         if self._started and launch.meanwhile is not None and self._sandboxes is None:
+            from ringfence.runtime.repeat import Plans
             from ringfence.runtime.sandbox import Sandboxes
 
-            self._sandboxes = Sandboxes()
+            self._sandboxes, self._plans = Sandboxes(), Plans()
         self._started = True
-        executed = create.create(self.root, launch, sandboxes=self._sandboxes if launch.meanwhile is not None else None)
+        if launch.meanwhile is None:
+            executed = create.create(self.root, launch)
+        else:
+            executed = create.create(self.root, launch, sandboxes=self._sandboxes, plans=self._plans)
         if (launch.spec.get("hooks") or {}).get("poststart"):
             try:
                 hooks.run(self._record(launch.id), "poststart", state.RUNNING)

@@ -13,10 +13,11 @@ from ringfence.runtime.operations import BY_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     Argument = int | str | bytes | Sequence[str]
+    Position = tuple[int, int]
 
 RUNTIME, CONTAINER = 0, 1
 ACTORS = ("runtime", "container")
@@ -50,14 +51,35 @@ class Operation:
 class Plan:
     """An ordered list of operations, with labels for the descriptor slots that they hand on."""
 
-    __slots__ = ("_first_size", "failed_at", "first", "operations", "slots")
+    __slots__ = ("_compile", "_first_size", "_operations", "failed_at", "first", "slots", "stretches")
 
     def __init__(self) -> None:
         self.failed_at = -1  # the number of the operation that the executor reported
         self._first_size = 0
         self.first = 0  # how many operations, from the beginning, can be executed before the rest is known
-        self.operations: list[Operation] = []
+        self._operations: list[Operation] = []
+        self._compile: Callable[[], Plan] | None = None
         self.slots: list[str] = []
+        self.stretches: list[tuple[Position, Position]] = []  # see repeat.py
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All of them, in order."""
+        if self._compile is not None:
+            compiled, self._compile = self._compile(), None
+            self._operations, self.slots = compiled._operations, compiled.slots
+        return self._operations
+
+    @property
+    def position(self) -> Position:
+        """Where the next operation is added: how many there are, and how many slots."""
+        return len(self._operations), len(self.slots)
+
+    def like(self, compile: Callable[[], Plan]) -> Plan:
+        """One that is encoded already, with as long a first part as this one: compiled if somebody asks for it."""
+        plan = Plan()
+        plan.first, plan._first_size, plan._compile = self.first, self._first_size, compile
+        return plan
 
     def slot(self, label: str) -> int:
         """A new descriptor slot; `label` names it in descriptions."""
@@ -66,11 +88,11 @@ class Plan:
 
     def runtime(self, name: str, *arguments: Argument, reason: str = "") -> None:
         """Append an operation for the actor in the host's namespaces."""
-        self.operations.append(Operation(RUNTIME, name, arguments, reason))
+        self._operations.append(Operation(RUNTIME, name, arguments, reason))
 
     def container(self, name: str, *arguments: Argument, reason: str = "") -> None:
         """Append an operation for the actor in the container's namespaces."""
-        self.operations.append(Operation(CONTAINER, name, arguments, reason))
+        self._operations.append(Operation(CONTAINER, name, arguments, reason))
 
     def describe(self, number: int) -> str:
         """Operation `number` in words, as `explain` and error messages print it."""
@@ -114,6 +136,20 @@ class Plan:
         first = _encode_all(self.operations[: self.first])
         self._first_size = len(first)
         return header + first + _encode_all(self.operations[self.first :])
+
+    def between_stretches(self, encoded: bytes) -> list[bytes]:
+        """What in `encoded`, which `encode` returned, lies before, between and after the stretches."""
+        parts, done, offset = [], 0, 0
+        for (begin, _), (end, _) in self.stretches:
+            size = len(_encode_all(self.operations[done:begin])) + (0 if done else _HEADER.size)
+            parts.append(encoded[offset : offset + size])
+            offset += size + len(_encode_all(self.operations[begin:end]))
+            done = end
+        return [*parts, encoded[offset:]]
+
+    def encode_operations(self) -> bytes:
+        """The operations alone, without a header."""
+        return _encode_all(self.operations)
 
     def first_of(self, encoded: bytes) -> bytes:
         """What in `encoded`, which `encode` returned, the first part depends on; `await_rest` makes a plan of it."""

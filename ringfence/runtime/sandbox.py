@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.runtime.plan import Plan
 
-PATIENCE = 1.0
+PATIENCE = 5.0
 """Seconds that a sandbox waits. What is mounted on the host stays in use so long, when it is unmounted there."""
 _MILLISECONDS = int(PATIENCE * 1000)
 _MARGIN = 0.1  # of these, so that none is taken that is about to go

@@ -74,6 +74,17 @@ class CgroupDriver:
         self._places = Places(self._layout, self._places.own)
         self._places.new = cgroup
 
+    @property
+    def seen(self) -> dict[str, str]:
+        """What was read for it of cgroups that exist: path → text."""
+        return self._places.seen
+
+    def computes_like(self, other: CgroupDriver, seen: Mapping[str, str]) -> bool:
+        """Whether this driver would compute what `other` has, after seeing that, for a new cgroup of the same kind."""
+        if type(self) is not type(other) or self._layout is not other._layout or self.base != other.base:
+            return False
+        return all(Group(os.path.dirname(path), "").read(os.path.basename(path)) == was for path, was in seen.items())
+
     def preset(self, cgroup: str) -> list[Setting]:
         """What must be written before there is any process in it.
 

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 class Places:
     """The cgroups of a layout. With `own`, paths start at this process's cgroups and not at the hierarchies' roots.
 
-    `new` is one that has nothing set yet, whether it is there already or not.
+    `new` is one that has nothing set yet, whether it is there already or not. `seen` is what was read of the others:
+    path → text.
     """
 
-    __slots__ = ("_last", "layout", "new", "own")
+    __slots__ = ("_last", "layout", "new", "own", "seen")
 
     def __init__(self, layout: Layout, own: bool) -> None:
         self.layout = layout
         self.own = own
         self.new = ""
+        self.seen: dict[str, str] = {}
         self._last: tuple[str, dict[str, list[Group]]] = ("", {})
 
     def levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
@@ -36,12 +38,12 @@ class Places:
     def _levels(self, hierarchy: Hierarchy, cgroup: str) -> list[Group]:
         root = hierarchy.mountpoint
         start = root + hierarchy.own_path if self.own and hierarchy.own_path != "/" else root
-        levels = [Group(start, root)]
+        levels = [Group(start, root, self.seen)]
         for part in cgroup.split("/"):
             if part in (".", "..") or "\0" in part:
                 raise InvalidInput(f"linux.cgroupsPath: {cgroup!r} has a component that is no name: {part!r}")
             if part:
-                levels.append(Group(f"{levels[-1].path}/{part}", root))
+                levels.append(Group(f"{levels[-1].path}/{part}", root, self.seen))
         if cgroup == self.new and len(levels) > 1:
             levels[-1] = NewGroup(levels[-1].path, root)
         return levels

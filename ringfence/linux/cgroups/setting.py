@@ -32,25 +32,33 @@ class Setting:
 
 
 class Group:
-    """One cgroup's directory in one hierarchy. It need not exist yet: then its files read as empty."""
+    """One cgroup's directory in one hierarchy. It need not exist yet: then its files read as empty.
 
-    __slots__ = ("path", "root")
+    `seen`: where what is read is noted, path → text.
+    """
 
-    def __init__(self, path: str, root: str) -> None:
+    __slots__ = ("path", "root", "seen")
+
+    def __init__(self, path: str, root: str, seen: dict[str, str] | None = None) -> None:
         self.path = path
         self.root = root
+        self.seen = seen
 
     def set(self, file: str, value: object, reason: str, *, optional: bool = False) -> Setting:
         return Setting(f"{self.path}/{file}", str(value), reason, optional=optional)
 
     def read(self, file: str) -> str:
         """The file's text without the last newline; empty if the file or the cgroup does not exist."""
+        path = f"{self.path}/{file}"
         try:
-            return files.read(f"{self.path}/{file}").rstrip("\n")
+            text = files.read(path).rstrip("\n")
         except OSError as error:
             if error.errno not in GONE:
                 raise
-            return ""
+            text = ""
+        if self.seen is not None:
+            self.seen[path] = text
+        return text
 
     def limit(self, file: str) -> int:
         """A limit as a number; -1 for none, whichever way this kernel writes that, or if the file does not exist."""
