@@ -39,14 +39,17 @@ def remove(engine: Engine, record: ContainerRecord, *, volumes: bool = False, an
            later: bool = False) -> None:  # fmt: skip
     """Remove all there is of a container whose lock we hold, killing what still runs. Every step may be repeated.
 
-    `later`: the caller goes on to `engine.snapshots.clear()`.
+    `later`: it has ended by itself, and the caller goes on to `engine.snapshots.clear()`.
 
     A --rm container that was started needs no mark: repair removes it in any case.
     """
     if record.phase == CREATED and not (record.auto_remove and record.started):
         engine.records.mark(record, REMOVING)
+    if later:  # at this moment the monitor removes the cgroups, which `forget_run` waits for
+        engine.snapshots.remove(record.id, missing_ok=True, later=True)
     forget_run(engine, record)
-    engine.snapshots.remove(record.id, missing_ok=True, later=later)
+    if not later:
+        engine.snapshots.remove(record.id, missing_ok=True)
     if record.mounts and (volumes or record.auto_remove or record.phase == CREATING):
         _remove_volumes(engine, record)
     remove_directory(places.bundle(engine, record.id))

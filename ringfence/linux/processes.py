@@ -6,6 +6,7 @@ import errno
 import os
 
 _DEAD = ("Z", "X")
+_own = (0, 0)
 
 
 class Status:
@@ -32,6 +33,14 @@ def status(pid: int) -> Status:
 def start_time(pid: int) -> int:
     """When `pid` was started, in clock ticks since boot (field 22 of /proc/PID/stat): pid and this name it for good."""
     return status(pid).start_time
+
+
+def own() -> tuple[int, int]:
+    """Our pid and start time."""
+    global _own
+    if _own[0] != os.getpid():  # not read yet, or we are a child that was forked
+        _own = os.getpid(), start_time(os.getpid())
+    return _own
 
 
 def alive(pid: int, start_time: int) -> bool:

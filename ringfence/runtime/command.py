@@ -70,9 +70,8 @@ class CommandRuntime:
         executed = Executed()
         try:
             plan = self._compile(launch, facts)
-            own = os.getpid()
             document = {"id": launch.id, "bundle": facts.bundle, "cgroup": facts.cgroup,
-                        "creator": [own, processes.start_time(own)], "runtime": self.program}  # fmt: skip
+                        "creator": processes.own(), "runtime": self.program}  # fmt: skip
             state.write(directory, document, launch.text or json.dumps(launch.spec))
             _write_bundle(launch, facts)
             watched = launch.monitoring

@@ -330,13 +330,12 @@ def _resctrl(spec: dict[str, Any], facts: Facts) -> list[str]:
 
 
 def _document(launch: Launch, facts: Facts) -> dict[str, Any]:
-    own = os.getpid()
     return {
         "id": launch.id,
         "bundle": facts.bundle,
         "cgroup": facts.cgroup,
         "created": time.time_ns(),
-        "creator": [own, processes.start_time(own)],
+        "creator": processes.own(),
         **({"manager": launch.cgroup_manager} if launch.cgroup_manager else {}),
         **({"found_cgroup": True} if facts.found_cgroup else {}),
         **({"resctrl": _resctrl(launch.spec, facts)} if facts.resctrl is not None else {}),

@@ -11,7 +11,6 @@ helper whose caller has gone, or whose `PATIENCE` is over, undoes what it has ma
 from __future__ import annotations
 
 import os
-import resource
 import time
 
 from ringfence.linux import files, sockets
@@ -27,7 +26,7 @@ PATIENCE = 5.0
 _MILLISECONDS = int(PATIENCE * 1000)
 _MARGIN = 0.1  # of these, so that none is taken that is about to go
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
-_LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
+_KNOWN = [f"/proc/self/ns/{name}" for name in _NAMESPACES if os.path.exists(f"/proc/self/ns/{name}")]  # time is of 5.6
 _STATUS = ("Umask", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus_allowed_list", "Mems_allowed_list")
 
 
@@ -146,8 +145,6 @@ class Sandboxes:
 def inherited() -> object:
     """What a helper gets from us and hands on: one that was prepared must have got what another would get now."""
     status = [line for line in files.read("/proc/self/status").split("\n") if line.startswith(_STATUS)]
-    score = files.read("/proc/self/oom_score_adj")
-    known = os.listdir("/proc/self/ns")  # kernels without time namespaces have no such file
-    namespaces = [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES if name in known]
-    limits = [resource.getrlimit(limit) for limit in _LIMITS]
-    return status, score, namespaces, limits, os.getpriority(os.PRIO_PROCESS, 0)
+    texts = [files.read("/proc/self/oom_score_adj"), files.read("/proc/self/limits")]
+    namespaces = [os.readlink(path) for path in _KNOWN]
+    return status, texts, namespaces, os.getpriority(os.PRIO_PROCESS, 0)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ringfence.snapshots import Kind
 
 _KINDS: tuple[Kind, ...] = ("active", "committed", "view")
-_MOST_SLIGHT = 4  # directories
+_MOST_SLIGHT = 8  # directories: an image without any gets five for what is mounted by default
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
