@@ -98,5 +98,6 @@ def last_cap() -> int:
 
 def of(pid: int | str = "self") -> dict[str, int]:
     """The five sets of a process as bit masks: inheritable, permitted, effective, bounding, ambient."""
-    fields = dict(line.split(":", 1) for line in files.read(f"/proc/{pid}/status").split("\n") if line)
+    lines = [line for line in files.read(f"/proc/{pid}/status").split("\n") if line.startswith("Cap")]
+    fields = dict(line.split(":", 1) for line in lines)
     return {name: int(fields[key], 16) for key, name in _SETS.items()}

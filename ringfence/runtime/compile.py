@@ -80,7 +80,7 @@ def compile_container(spec: dict[str, Any], facts: Facts) -> Plan:
     compile_namespaces.connected(plan, facts)
     compile_namespaces.parameters(plan, spec)
     compile_hooks.create(plan, spec, facts)
-    compile_root.pivot(plan, spec, process, facts)
+    compile_root.pivot(plan, spec, process, facts, covered=stage is not None and stage.covered)
     compile_process.machine(plan, spec)
     compile_process.attributes(plan, process, facts)
     compile_process.identity(plan, spec, process, facts)

@@ -111,18 +111,24 @@ def attach(plan: Plan, spec: dict[str, Any], facts: Facts, slot: int) -> None:
     plan.container("ROOT", slot, "/", reason="pivot_root needs a mount point")
 
 
-def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any], facts: Facts) -> None:
-    """The new root, then what closes it: working directory made, paths masked, read-only."""
+def cover(plan: Plan, spec: dict[str, Any]) -> None:
+    """What of the kernel's file systems nobody may read, or write."""
     linux = spec.get("linux") or {}
+    for path in linux.get("maskedPaths") or []:
+        plan.container("MASK", path, reason="linux.maskedPaths")
+    for path in linux.get("readonlyPaths") or []:
+        plan.container("READONLY", path, reason="linux.readonlyPaths")
+
+
+def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any], facts: Facts, *, covered: bool) -> None:
+    """The new root, then what closes it: working directory made, paths `covered` unless they are, read-only."""
     by_chroot = facts.hide is not None
     reason = "nothing of the host's file system stays in reach"
     plan.container("PIVOT", by_chroot, facts.hide or [], reason=reason)
     if process:
         plan.container("CWD", process["cwd"], 1, reason="process.cwd; made if it is missing")
-    for path in linux.get("maskedPaths") or []:
-        plan.container("MASK", path, reason="linux.maskedPaths")
-    for path in linux.get("readonlyPaths") or []:
-        plan.container("READONLY", path, reason="linux.readonlyPaths")
+    if not covered:
+        cover(plan, spec)
     readonly = int(MountAttr.RDONLY) if (spec.get("root") or {}).get("readonly") else 0
     propagation = int(PROPAGATION.get(_propagation(spec), 0))
     if readonly or propagation:

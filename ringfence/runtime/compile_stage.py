@@ -8,7 +8,7 @@ needs nothing of an image, so that a helper can execute this first part of a pla
 from __future__ import annotations
 
 from ringfence.linux.mountoptions import MountFlag, parse_options
-from ringfence.runtime import compile_mounts
+from ringfence.runtime import compile_mounts, compile_root
 from ringfence.runtime.compile_namespaces import requested
 
 TYPE_CHECKING = False
@@ -24,14 +24,18 @@ _MADE = frozenset({"mount", "pid", "ipc", "uts", "network", "cgroup"})
 
 
 class Stage:
-    """The first `count` mounts of a spec, whose topmost are `tops`: path → type. `devices`: and those of /dev."""
+    """The first `count` mounts of a spec, whose topmost are `tops`: path → type. `devices`: and those of /dev.
 
-    __slots__ = ("count", "devices", "tops")
+    `covered`: and so are its masked and its read-only paths, for which /dev/null must be there.
+    """
 
-    def __init__(self, count: int, tops: dict[str, str], *, devices: bool) -> None:
+    __slots__ = ("count", "covered", "devices", "tops")
+
+    def __init__(self, count: int, tops: dict[str, str], *, devices: bool, covered: bool) -> None:
         self.count = count
         self.tops = tops
         self.devices = devices
+        self.covered = covered
 
 
 def of(spec: dict[str, Any], facts: Facts) -> Stage | None:
@@ -66,8 +70,17 @@ def of(spec: dict[str, Any], facts: Facts) -> Stage | None:
         return None
     later = [compile_mounts.place(mount) for mount in mounts[count:]]
     devices = [device["path"] for device in linux.get("devices") or []]
-    alone = "/dev" in tops and all(path.startswith("/dev/") and ".." not in path for path in devices)
-    return Stage(count, tops, devices=alone and not any(path.startswith("/dev") for path in later))
+    staged = "/dev" in tops and all(path.startswith("/dev/") and ".." not in path for path in devices)
+    staged = staged and not any(path.startswith("/dev") for path in later)
+    covered = [*(linux.get("maskedPaths") or []), *(linux.get("readonlyPaths") or [])]
+    return Stage(count, tops, devices=staged, covered=staged and all(_stays(path, tops, later) for path in covered))
+
+
+def _stays(path: str, tops: dict[str, str], later: list[str]) -> bool:
+    """Whether a path is of a kernel's file system on the stage, and nothing is mounted in that later on."""
+    top = path[: path.find("/", 1)]
+    plain = not {"", ".", ".."} & set(path[1:].split("/"))
+    return plain and tops.get(top) in _KERNEL and not any(f"{place}/".startswith(f"{top}/") for place in later)
 
 
 def _needs_nothing(mount: dict[str, Any]) -> bool:
@@ -82,11 +95,13 @@ def _needs_nothing(mount: dict[str, Any]) -> bool:
 
 
 def mount(plan: Plan, spec: dict[str, Any], facts: Facts, stage: Stage) -> None:
-    """The mounts and the devices on the stage; with this the first part of the plan ends."""
+    """The mounts, the devices and what is covered of them on the stage; with this the first part of the plan ends."""
     plan.container("STAGE", reason="/proc, /dev and /sys do not wait for the root filesystem")
     compile_mounts.mount_all(plan, {**spec, "mounts": spec["mounts"][: stage.count]}, facts, {})
     if stage.devices:
         compile_mounts.devices(plan, spec, {})
+    if stage.covered:
+        compile_root.cover(plan, spec)
     plan.first = len(plan.operations)
 
 

@@ -71,7 +71,7 @@ def _removed_by_monitor(record: State, driver: CgroupDriver) -> bool:
 
     It goes through the directories in reverse: once the first of ours is gone, all are.
     """
-    first = next(path for path in driver.directories(record.cgroup) if path.endswith(record.cgroup))
+    first = driver.first_directory(record.cgroup)
     for _ in range(LOOKS):
         if not os.path.exists(first):
             return True

@@ -69,6 +69,10 @@ class CgroupDriver:
         levels = [self._places.levels(hierarchy, cgroup)[1:] for hierarchy in self._layout.hierarchies]
         return [level.path for hierarchy in levels for level in hierarchy]
 
+    def first_directory(self, cgroup: str) -> str:
+        """Of `directories`, the first that is this cgroup itself."""
+        return self._places.levels(self._layout.hierarchies[0], cgroup)[-1].path
+
     def assume_new(self, cgroup: str) -> None:
         """Compute for this one as if nothing were set in it: it is about to be made, or has been for this purpose."""
         self._places = Places(self._layout, self._places.own)
