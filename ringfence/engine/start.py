@@ -67,7 +67,7 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
             plug = take(engine, record, options)
         order = launching.prepare(engine, record, options, window, plug)
         if repeated:
-            order.meanwhile = engine.snapshots.clear
+            order.meanwhile = lambda: _between(engine, record)
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:
@@ -86,6 +86,12 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
     owner = (lambda: finish(engine, record, later=repeated)) if record.auto_remove and not locked else None
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip
+
+
+def _between(engine: Engine, record: ContainerRecord) -> None:
+    """While a container is being made: remove what the last one left, and make what the next like it needs."""
+    engine.snapshots.clear()
+    engine.snapshots.get_ready(record.parent)
 
 
 def finish(engine: Engine, record: ContainerRecord, *, later: bool = False) -> None:

@@ -101,6 +101,10 @@ class Snapshotter(Protocol):
     def clear(self) -> None:
         """Remove what `remove` has left for later, as does the end of this process; if it is killed, `sweep` does."""
 
+    def get_ready(self, parent: str) -> None:
+        """Make now what the next `prepare` of this parent in this process needs, where that is little; `clear` and the
+        end of the process remove it, if nobody has asked."""
+
     def exists(self, key: str) -> bool: ...
 
     def kind(self, key: str) -> Kind: ...

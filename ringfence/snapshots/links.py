@@ -43,6 +43,7 @@ class LinkedSnapshots:
     def __init__(self, data_dir: str) -> None:
         self.directory = os.path.join(data_dir, "snapshots", self.driver)
         self._unnamed: list[str] = []  # trees that `clear` removes, or our end
+        self._ready: list[tuple[int, str, str]] = []  # at most one: whose it is, its tree, its parent
         self._cleared_at_end = False
 
     def _fill(self, tree: str, parent: str) -> None:
@@ -58,16 +59,49 @@ class LinkedSnapshots:
             self._check_free(key)
             if parent:
                 self._check_parent(parent)
-            name = self._new_tree()
+            name = self._ready_tree(parent) or self._filled_tree(parent)
             try:
-                if parent:
-                    os.symlink(f"../committed/{parent}", f"{self.directory}/parents/{name}")
-                self._fill(f"{self.directory}/l/{name}", parent)
                 self._link("active", key, f"../l/{name}")
             except BaseException:
                 self._discard(name)
                 raise
         return self.mounts(key)
+
+    def _filled_tree(self, parent: str) -> str:
+        name = self._new_tree()
+        try:
+            if parent:
+                os.symlink(f"../committed/{parent}", f"{self.directory}/parents/{name}")
+            self._fill(f"{self.directory}/l/{name}", parent)
+        except BaseException:
+            self._discard(name)
+            raise
+        return name
+
+    def get_ready(self, parent: str) -> None:
+        if not self.stacks or not parent or self._ready:
+            return
+        try:
+            with self._lock(fcntl.LOCK_SH):
+                self._check_parent(parent)
+                name = self._filled_tree(parent)
+        except OSError:  # a full disk: whoever asks for a snapshot is told, if it is still so
+            return
+        self._ready.append((os.getpid(), name, parent))
+        self._clear_at_end()
+
+    def _ready_tree(self, parent: str) -> str:
+        """The tree that `get_ready` has made for it, if it is there; under the lock, so that no sweep is at it."""
+        try:
+            process, name, of = self._ready.pop()  # one step, also where several threads ask
+        except IndexError:
+            return ""
+        if process != os.getpid():  # we are a child that was forked
+            return ""
+        if of != parent or not all(os.path.isdir(f"{self.directory}/{part}/{name}") for part in "lw"):
+            self._unnamed.append(name)
+            return ""
+        return name
 
     def adopt(self, key: str, parent: str, *, root: bool) -> None:
         if not self.stacks:
@@ -138,15 +172,18 @@ class LinkedSnapshots:
             self._discard(tree)
 
     def clear(self) -> None:
-        _clear(self.directory, self._unnamed)
+        _clear_all(self.directory, self._unnamed, self._ready)
 
     def _leave(self, tree: str) -> None:
         self._unnamed.append(tree)
+        self._clear_at_end()
+
+    def _clear_at_end(self) -> None:
         if not self._cleared_at_end:
             import weakref
 
             self._cleared_at_end = True
-            weakref.finalize(self, _clear, self.directory, self._unnamed)
+            weakref.finalize(self, _clear_all, self.directory, self._unnamed, self._ready)
 
     def exists(self, key: str) -> bool:
         return "/" not in key and any(os.path.islink(f"{self.directory}/{kind}/{key}") for kind in _KINDS)
@@ -297,6 +334,14 @@ def _clear(directory: str, trees: list[str]) -> None:
         remove_tree(f"{directory}/w/{name}")
         remove_tree(f"{directory}/l/{name}")
         unless_gone(os.unlink, f"{directory}/parents/{name}")  # none for a tree made from nothing
+
+
+def _clear_all(directory: str, unnamed: list[str], ready: list[tuple[int, str, str]]) -> None:
+    while ready:
+        process, name, _parent = ready.pop()
+        if process == os.getpid():  # else it is the one's that we were forked from
+            unnamed.append(name)
+    _clear(directory, unnamed)
 
 
 def _is_slight(tree: str) -> bool:

@@ -247,6 +247,39 @@ class SnapshotterSuite:
         snapshotter.remove("box", later=True)
         assert not os.path.exists(tree)
 
+    def test_what_was_made_ready_is_the_next_snapshots_alone(self, snapshotter: Snapshotter) -> None:
+        commit(snapshotter, "base", "", {"file": "base"})
+        commit(snapshotter, "other", "", {"file": "other"})
+        for parent in ("base", "other", "base"):  # the second wants another than is ready
+            snapshotter.get_ready("base")
+            snapshotter.get_ready("base")
+            with mounted(snapshotter.prepare(f"of {parent}", parent)) as root:
+                assert (root / "file").read_text() == parent
+                (root / "file").write_text("changed")
+            snapshotter.remove(f"of {parent}")
+        snapshotter.clear()
+        assert snapshotter.sweep() == 0
+
+    def test_what_was_made_ready_may_be_swept(self, snapshotter: Snapshotter) -> None:
+        commit(snapshotter, "base", "", {"file": "base"})
+        snapshotter.get_ready("base")
+        assert snapshotter.sweep() == (1 if snapshotter.stacks else 0)
+        with mounted(snapshotter.prepare("box", "base")) as root:
+            assert (root / "file").read_text() == "base"
+
+    def test_what_was_made_ready_is_not_a_childs(self, snapshotter: Snapshotter) -> None:
+        commit(snapshotter, "base", "", {"file": "base"})
+        snapshotter.get_ready("base")
+        child = os.fork()
+        if not child:
+            snapshotter.prepare("child's", "base")
+            snapshotter.clear()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        snapshotter.prepare("ours", "base")
+        assert snapshotter.upper("ours") != snapshotter.upper("child's")
+        assert snapshotter.sweep() == 0
+
     def test_usage_counts_own_blocks_once_per_inode(self, snapshotter: Snapshotter) -> None:
         commit(snapshotter, "base", "", {"big": "x" * 100_000})
         snapshotter.prepare("making", "base")
