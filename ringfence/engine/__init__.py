@@ -137,7 +137,8 @@ class Engine:
         if self._images is None:
             from ringfence.images.store import ImageStore
 
-            self._images = ImageStore(self.root)
+            # Each of two connections would forget what it knows of the database whenever the other has written.
+            self._images = ImageStore(self.root, lambda: self.database)
         return self._images
 
     @property

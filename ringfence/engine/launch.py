@@ -48,7 +48,7 @@ def _group(engine: Engine, options: Options) -> str:
 
 def prepare(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int] = (0, 0),
             plug: Plug | RootlessPlug | None = None) -> Launch:  # fmt: skip
-    """The launch of a container, with its bundle written: config.json, hostname, hosts, resolv.conf, filled volumes."""
+    """The launch of a container, with its bundle written but for config.json: hostname, hosts, resolv.conf, volumes."""
     from ringfence.engine.options_namespaces import container_of
 
     host = facts(engine, record, options)
@@ -64,11 +64,14 @@ def prepare(engine: Engine, record: ContainerRecord, options: Options, window: t
 
         Volumes(engine.root).prepare(record.mounts, lambda: root.stored(engine, record))
     document = spec.build(record, {"config": record.image_config}, options, host)
-    text = json.dumps(document)
-    files.write(f"{host.bundle}/config.json", text)  # for people and for other runtimes; ours keeps a copy of its own
     return Launch(record.id, document, host.bundle, root=engine.snapshots.mounts(record.id),
                   monitoring=monitoring(engine, record, options, window), volatile=record.auto_remove,
-                  text=text, connect=plug.connect if plug else None)  # fmt: skip
+                  text=json.dumps(document), connect=plug.connect if plug else None)  # fmt: skip
+
+
+def write_spec(launch: Launch) -> None:
+    """config.json of the bundle: for people, `exec` and other runtimes. Ours keeps a copy of its own."""
+    files.write(f"{launch.bundle}/config.json", launch.text)
 
 
 def monitoring(engine: Engine, record: ContainerRecord, options: Options, window: tuple[int, int]) -> Monitoring:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ringfence.engine.plug import Plug
     from ringfence.engine.plug_rootless import RootlessPlug
     from ringfence.engine.records import ContainerRecord
-    from ringfence.runtime.interface import Started
+    from ringfence.runtime.interface import Launch, Started
 
 NOT_FOUND, CANNOT_EXECUTE, FAILED = 127, 126, 128
 """The exit codes that `inspect` shows of a start that failed: no such program, not executable, anything else."""
@@ -67,7 +67,9 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
             plug = take(engine, record, options)
         order = launching.prepare(engine, record, options, window, plug)
         if repeated:
-            order.meanwhile = lambda: _between(engine, record)
+            order.meanwhile = lambda: _meanwhile(engine, record, order)
+        else:
+            launching.write_spec(order)
         if health.interval(record, options):
             health.reset(engine, record)
         if options.pidfile:
@@ -88,8 +90,9 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
                    at_exit=owner)  # fmt: skip
 
 
-def _between(engine: Engine, record: ContainerRecord) -> None:
-    """While a container is being made: remove what the last one left, and make what the next like it needs."""
+def _meanwhile(engine: Engine, record: ContainerRecord, order: Launch) -> None:
+    """While a container is being made: what it does not wait for, what the last one left, what the next may need."""
+    launching.write_spec(order)
     engine.snapshots.clear()
     engine.snapshots.get_ready(record.parent)
 

@@ -21,7 +21,7 @@ from ringfence.oci.reference import Reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from ringfence.content.store import Blob
@@ -44,26 +44,33 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class ImageStore:
-    """The images of one data directory, which any number of processes may use; an object belongs to one thread."""
+    """The images of one data directory, which any number of processes may use; an object belongs to one thread.
 
-    def __init__(self, data_dir: str | os.PathLike[str]) -> None:
+    `shared` opens the directory's database, for a caller that uses it besides and closes it.
+    """
+
+    def __init__(
+        self, data_dir: str | os.PathLike[str], shared: Callable[[], sqlite3.Connection] | None = None
+    ) -> None:
         self.content = ContentStore(data_dir)
         self.data_dir = os.fspath(data_dir)
+        self._shared = shared
         self._connection: sqlite3.Connection | None = None
         self._steps: Steps | None = None
 
     @property
     def _database(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = database.connect(self.data_dir)
+            connection = self._shared() if self._shared is not None else database.connect(self.data_dir)
             database.schema(connection, "images", _SCHEMA)
             self._connection = connection
         return self._connection
 
     def close(self) -> None:
-        """Close the database; it is opened again when the store is used again."""
+        """Close the database, unless it is `shared`; it is opened again when the store is used again."""
         if self._connection is not None:
-            self._connection.close()
+            if self._shared is None:
+                self._connection.close()
             self._connection = self._steps = None
 
     @property
