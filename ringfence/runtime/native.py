@@ -130,6 +130,8 @@ class OciRuntime:
 
     def delete(self, id: str, *, force: bool = False) -> None:
         """See `Runtime.delete`."""
+        if self._sandboxes is not None:
+            self._sandboxes.forget(id)
         try:
             record = self._record(id)
         except NotFound:

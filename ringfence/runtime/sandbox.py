@@ -105,6 +105,12 @@ class Sandboxes:
         """The one that was taken with that id."""
         return self._taken.pop(id, None)
 
+    def forget(self, id: str) -> None:
+        """Have the one undone that was taken with that id, if no container has come of it."""
+        sandbox = self.of(id)
+        if sandbox is not None:
+            sandbox.end()
+
     def prepare(self, plan: Plan, encoded: bytes, id: str, scratch: str) -> None:
         """Start the helper of one like the container `id`, which was started by that plan; it waits for `begin`."""
         if self._waiting or not plan.first:
