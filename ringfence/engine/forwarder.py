@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ringfence.engine import Engine
     from ringfence.network.ports import Reserved
+    from ringfence.network.values import Port
 
 _FILE = "forwarder"
 """How the files of a container's forwarders begin, in the runtime's directory of it."""
@@ -28,11 +29,22 @@ def start(engine: Engine, id: str, pid: int, reserved: Sequence[Reserved], addre
     _start(id, pid, reserved, addresses, f"{places.runtime_state(engine, id)}/{_FILE}{which}")
 
 
-def stop(engine: Engine, id: str) -> None:
-    """End all forwarders of a container."""
-    for file in _files(engine, id):
-        forwarder.stop(file)
-        os.unlink(file)
+def stop(engine: Engine, id: str, keep: Sequence[Port]) -> list[Reserved]:
+    """End all forwarders of a container. The ports to be kept are nobody else's meanwhile, and the caller's then."""
+    kept: list[Reserved] = []
+    try:
+        for file in _files(engine, id):
+            kept += forwarder.share(file, keep)
+            forwarder.stop(file)
+            os.unlink(file)
+        for port in keep:
+            if all(one.port is not port for one in kept):  # its forwarder was killed
+                kept += ports.reserve([port])
+    except BaseException:
+        for one in kept:
+            one.close()
+        raise
+    return kept
 
 
 def mend(engine: Engine, id: str) -> None:

@@ -46,21 +46,6 @@ def take(engine: Engine, record: ContainerRecord, wanted: Sequence[Mapping[str, 
     return reserved
 
 
-def again(published: Sequence[Port]) -> list[Reserved]:
-    """Sockets for ports that are the container's already."""
-    from ringfence.network import ports
-
-    reserved: list[Reserved] = []
-    try:
-        for port in published:
-            reserved += ports.reserve([port])
-    except BaseException:
-        for one in reserved:
-            one.close()
-        raise
-    return reserved
-
-
 def admit(record: ContainerRecord, options: Options, networks: Sequence[Network]) -> None:
     """InvalidInput if ports are to be published that no network of the container can lead to it."""
     if any(network.driver in (*drivers.ROUTED, drivers.CNI) for network in networks) or not published(record, options):

@@ -68,7 +68,7 @@ def _publish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> N
 
 def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) -> None:
     """The forwarders end and one of those ports that are left begins: what goes through the kernel is not disturbed."""
-    from ringfence.engine import forwarder, ports
+    from ringfence.engine import forwarder
 
     addresses = _addresses(engine, record)
     present = [port for _, port in engine.networks.ports(record.id)]
@@ -77,13 +77,12 @@ def _unpublish(engine: Engine, record: ContainerRecord, pid: int, rows: Rows) ->
     with plug.Lock(engine) as held:
         held.unpublish(record.id, gone, addresses)
         engine.networks.unpublish(record.id, gone)
-    forwarder.stop(engine, record.id)
-    if left:
-        reserved = ports.again(left)
-        try:
+    reserved = forwarder.stop(engine, record.id, left)
+    try:
+        if reserved:
             forwarder.start(engine, record.id, pid, reserved, addresses)
-        finally:
-            _close(reserved)
+    finally:
+        _close(reserved)
 
 
 def _addresses(engine: Engine, record: ContainerRecord) -> list[str]:

@@ -21,7 +21,9 @@ from _socket import (
     NETLINK_ROUTE,
     SCM_RIGHTS,
     SHUT_WR,
+    SO_ACCEPTCONN,
     SO_ERROR,
+    SO_PROTOCOL,
     SO_REUSEADDR,
     SOCK_CLOEXEC,
     SOCK_DGRAM,
@@ -45,8 +47,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "IPPROTO_IPV6", "IPV6_V6ONLY", "MSG_DONTWAIT", "MSG_NOSIGNAL",
     "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SHUT_WR", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_NONBLOCK", "SOCK_RAW",
-    "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ERROR", "SO_REUSEADDR", "Socket", "accept", "allow_foreign",
-    "inet_ntop", "inet_pton", "pack_address", "pair", "receive_descriptors", "send_descriptors",
+    "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_ERROR", "SO_PROTOCOL", "SO_REUSEADDR", "Socket",
+    "accept", "allow_foreign", "inet_ntop", "inet_pton", "of_process", "pack_address", "pair", "receive_descriptors",
+    "send_descriptors",
 ]  # fmt: skip
 
 _DESCRIPTOR = Struct("i")
@@ -97,6 +100,13 @@ def accept(listener: Socket) -> tuple[Socket, str]:
     connection = Socket(fileno=descriptor)
     connection.setblocking(False)
     return connection, peer[0]
+
+
+def of_process(process: int, number: int) -> Socket:
+    """A duplicate of another process's descriptor, a socket (pidfd_getfd(2)); `process` is a pidfd."""
+    from ringfence.linux import _libc
+
+    return Socket(fileno=_libc.pidfd_getfd(process, number))
 
 
 def allow_foreign(socket: Socket) -> None:

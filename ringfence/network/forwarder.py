@@ -14,16 +14,16 @@ import fcntl
 import os
 
 from ringfence.errors import Conflict, Failed
-from ringfence.linux import pidfd, processes
+from ringfence.linux import pidfd, processes, sockets
 from ringfence.linux.filedescriptor import Room
 from ringfence.linux.signals import SIGKILL
-from ringfence.network.ports import FORWARDER
+from ringfence.network.ports import FORWARDER, Reserved, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ringfence.network.ports import Reserved
+    from ringfence.network.values import Port
 
 _SPARE = 32  # descriptors
 _CODES = {65: "the helper does not understand its routes", 66: "no descriptors", 70: "no memory, process or privilege"}
@@ -75,6 +75,39 @@ def running(file: str) -> int:
         return 0
     finally:
         os.close(lock)
+
+
+def share(file: str, ports: Sequence[Port]) -> list[Reserved]:
+    """Those of the ports that the forwarder with this file has, by its own sockets, so that they outlive it.
+
+    None where the kernel lets nobody look into another process (kernel.yama.ptrace_scope is 3): they can be taken
+    anew, once it has ended.
+    """
+    found: list[Reserved] = []
+    pid = running(file)
+    try:
+        with pidfd.open(pid) as process:
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
+                    _sort_in(found, ports, sockets.of_process(process.fileno(), int(number)))
+    except OSError as error:
+        for one in found:
+            one.close()
+        if error.errno not in (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ESRCH):
+            raise
+        return []
+    return found
+
+
+def _sort_in(found: list[Reserved], ports: Sequence[Port], socket: sockets.Socket) -> None:
+    for port in ports:
+        if holds(socket, port):
+            same = [one for one in found if one.port is port]
+            if not same:
+                found += (same := [Reserved(port, [])])
+            same[0].sockets.append(socket)
+            return
+    socket.close()  # it is a connection's, or that of another port
 
 
 def stop(file: str) -> None:

@@ -404,3 +404,31 @@ def test_ports_are_published_and_unpublished_while_it_runs(net: Engine) -> None:
         net.update("web", publish_add=[f"{old}:81"])
     net.update("web", publish_rm=["80"])
     assert net.port("web") == {} and net.inspect("web")["HostConfig"]["PortBindings"] == {}
+
+
+THIEF = """
+import socket, sys
+while True:
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            thief.bind(("0.0.0.0", int(sys.argv[1])))
+        except OSError:
+            continue
+        print("got it", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_nobody_gets_a_port_that_stays_published_while_another_one_goes(net: Engine) -> None:
+    start(net, "web", publish=["0:80", "0:80/udp"])
+    (kept,) = {one["HostPort"] for one in net.port("web")["80/tcp"]}
+    argv = [sys.executable, "-c", THIEF, kept]
+    with serve(net, "web"), subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as thief:
+        for _ in range(5):
+            net.update("web", publish_add=["0:81"])
+            net.update("web", publish_rm=["81"])
+            assert get(f"http://127.0.0.1:{kept}/") == 200
+        thief.kill()
+        assert thief.stdout is not None and thief.stdout.read() == b""
+    assert len(net.port("web")["80/udp"]) == 2
