@@ -50,6 +50,7 @@ class Import:
         self.lazy = lazy
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 

@@ -99,7 +99,7 @@ class Server(threading.Thread):
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((address, port))
         if protocol != "udp":
-            self._socket.listen()
+            self._socket.listen(1024)  # what overflows is sent again after a second, or for ever looks connected
         self._said = name
         self._over, self._end = os.pipe()
         self.start()
