@@ -131,11 +131,13 @@ def test_a_killed_engine_leaves_nothing_behind_and_stops_nobody(engine: Engine) 
         "while True:\n    e.run('host', ['true'], rm=True)\n    e.create('host', ['true'], rm=True).remove()\n"
     )
     chance = random.Random(7)
-    for _ in range(30):
-        worker = subprocess.Popen([sys.executable, "-c", program])
-        time.sleep(0.35 + chance.random() * 0.15)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+    for _ in range(15):
+        workers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+        time.sleep(0.4 + chance.random() * 0.15)
+        for worker in workers:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+            time.sleep(chance.random() * 0.05)
     deadline = time.monotonic() + 20
     while remains(engine) != before and time.monotonic() < deadline:
         engine.container_prune()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -346,12 +346,17 @@ def test_a_connection_whose_names_cannot_be_served_is_undone(net: Engine) -> Non
     (server,) = [pid for pid in pids if f"{net.state}/dns" in argv_of(pid)]
     net.network_create("two")
     start(net, "third", network=["one", "two"])
+
+    def refused(change: Callable[[Engine], object]) -> None:
+        with Engine(net.root, net.state) as engine, pytest.raises(Failed, match="DNS server does not answer"):
+            change(engine)
+
     os.kill(server, signal.SIGSTOP)
     try:
-        with pytest.raises(Failed, match="DNS server does not answer"):
-            net.network_connect("one", "web")
-        with pytest.raises(Failed, match="DNS server does not answer"):
-            net.network_disconnect("one", "third")
+        with ThreadPoolExecutor() as pool:
+            connected = pool.submit(refused, lambda engine: engine.network_connect("one", "web"))
+            refused(lambda engine: engine.network_disconnect("one", "third"))
+            connected.result()
     finally:
         os.kill(server, signal.SIGCONT)
     assert set(net.inspect("third")["NetworkSettings"]["Networks"]) == {"two"}

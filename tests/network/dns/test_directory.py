@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,15 +129,20 @@ def test_it_stays_while_a_container_lives_and_goes_soon_after_the_last(place: st
 
 
 def test_what_comes_as_it_is_about_to_end_is_not_missed(place: str, sleeper: subprocess.Popen[bytes]) -> None:
-    for number in range(12):
-        ensure(place)
+    def at(number: int) -> None:
+        own = f"{place}-{number}"
+        ensure(own)
         time.sleep(0.47 + number * 0.006)  # it lingers for 0.5 s
-        publish(place, "id", sleeper.pid)
-        ensure(place)
+        publish(own, "id", sleeper.pid)
+        ensure(own)
         time.sleep(0.1)
-        assert [pid for pid in servers(place) if processes.status(pid).state != "Z"]
-        assert not ensure(place)
-        directory.withdraw(place, "id")
+        assert [pid for pid in servers(own) if processes.status(pid).state != "Z"]
+        assert not ensure(own)
+        directory.withdraw(own, "id")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(at, range(12)))
+    until(lambda: not any(servers(f"{place}-{number}") for number in range(12)))
 
 
 def test_it_ends_when_its_directory_is_removed(place: str, sleeper: subprocess.Popen[bytes]) -> None:
