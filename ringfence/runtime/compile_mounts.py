@@ -96,7 +96,7 @@ def _open_devices(plan: Plan, spec: dict[str, Any], facts: Facts) -> dict[str, i
         return {}
     linux = spec.get("linux") or {}
     own = user == "" and not facts.rootless
-    listed = {device["path"]: device for device in linux.get("devices") or []} if own else {}
+    listed = listed_devices(spec) if own else {}
     slots = {}
     for path, kind, major, minor in _all_devices(spec):
         if kind == "p":
@@ -250,12 +250,17 @@ def own_dev(spec: dict[str, Any]) -> bool:
     return True
 
 
+def listed_devices(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """linux.devices by path. A slash at its end says nothing of a device, and the kernel makes no node by that name."""
+    listed = (spec.get("linux") or {}).get("devices") or []
+    return {device["path"].rstrip("/") or "/": device for device in listed}
+
+
 def _all_devices(spec: dict[str, Any]) -> list[tuple[str, str, int, int]]:
     """Path, type and numbers."""
-    listed = (spec.get("linux") or {}).get("devices") or []
     found = {
-        device["path"]: (device["path"], device.get("type", "c"), device.get("major", 0), device.get("minor", 0))
-        for device in listed
+        path: (path, device.get("type", "c"), device.get("major", 0), device.get("minor", 0))
+        for path, device in listed_devices(spec).items()
     }
     if own_dev(spec):
         for path, (major, minor) in DEFAULT_DEVICES.items():
@@ -271,7 +276,7 @@ def _mode(device: dict[str, Any]) -> int:
 
 def devices(plan: Plan, spec: dict[str, Any], sources: dict[str, int]) -> None:
     """Device nodes (bound in a user namespace) and the usual links."""
-    listed = {device["path"]: device for device in (spec.get("linux") or {}).get("devices") or []}
+    listed = listed_devices(spec)
     for path, _kind, major, minor in _all_devices(spec):
         if path in sources:
             plan.container("ATTACH", sources[path], 0, path, reason="made outside of the user namespace")

@@ -69,7 +69,7 @@ def of(spec: dict[str, Any], facts: Facts) -> Stage | None:
     if not tops:
         return None
     later = [compile_mounts.place(mount) for mount in mounts[count:]]
-    devices = [device["path"] for device in linux.get("devices") or []]
+    devices = compile_mounts.listed_devices(spec)
     staged = "/dev" in tops and all(path.startswith("/dev/") and ".." not in path for path in devices)
     staged = staged and not any(path.startswith("/dev") for path in later)
     covered = [*(linux.get("maskedPaths") or []), *(linux.get("readonlyPaths") or [])]

@@ -35,6 +35,16 @@ def test_devices_have_their_number_mode_and_owner(
     assert bundle.shell(f"{TOLD} /some/where/device").run(runtime).stdout == f"{told}\n"
 
 
+def test_slashes_at_the_end_of_a_device_s_path_say_nothing(bundle: Bundle, runtime: OciRuntime) -> None:
+    """As under runc and later crun (its handle-device-trailing-slash); it is the same entry as without them."""
+    bundle.spec["linux"]["devices"] = [
+        {"path": "/device//", "type": "c", "major": 1, "minor": 5},
+        {"path": "/dev/null/", "type": "c", "major": 1, "minor": 3, "fileMode": 0o644},
+    ]
+    told = "character special file 1:5 666 0:0\ncharacter special file 1:3 644 0:0\n"
+    assert bundle.shell(f"{TOLD} /device /dev/null").run(runtime).stdout == told
+
+
 def test_another_file_in_a_device_s_place_is_an_error(bundle: Bundle, runtime: OciRuntime) -> None:
     """runc and crun keep what is there; the specification does not."""
     bundle.spec["linux"]["devices"] = [{"path": "/device", "type": "c", "major": 1, "minor": 5}]
