@@ -131,8 +131,10 @@ def pivot(plan: Plan, spec: dict[str, Any], process: dict[str, Any], facts: Fact
         cover(plan, spec)
     readonly = int(MountAttr.RDONLY) if (spec.get("root") or {}).get("readonly") else 0
     propagation = int(PROPAGATION.get(_propagation(spec), 0))
-    if readonly or propagation:
-        plan.container("ROOTATTR", readonly, propagation, reason="root.readonly, linux.rootfsPropagation")
+    if readonly:
+        plan.container("ROOTATTR", readonly, 0, reason="root.readonly")
+    if propagation:  # apart from it: with one call rprivate would make every mount read-only as well
+        plan.container("ROOTATTR", 0, propagation, reason="linux.rootfsPropagation")
 
 
 def _propagation(spec: dict[str, Any]) -> str:

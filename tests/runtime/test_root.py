@@ -30,6 +30,18 @@ def test_the_propagation_of_the_root(bundle: Bundle, runtime: OciRuntime, word: 
     assert flags.startswith(told) and bool(flags) == bool(told)
 
 
+@pytest.mark.parametrize("word", ["private", "rprivate", "rshared"])
+def test_of_a_read_only_root_the_mounts_stay_writable_whatever_its_propagation(
+    bundle: Bundle, runtime: OciRuntime, word: str
+) -> None:
+    """A propagation goes down to them, and read-only does not (crun's mount-rw)."""
+    bundle.spec["root"]["readonly"] = True
+    bundle.spec["linux"]["rootfsPropagation"] = word
+    bundle.mount("/data", "tmpfs", "tmpfs")
+    script = "echo x >/data/x && cat /data/x; (echo x >/x) 2>&1 | grep -o Read-only"
+    assert bundle.shell(script).run(runtime).stdout == "x\nRead-only\n"
+
+
 @pytest.mark.parametrize("word", ["slave", "rslave"])
 def test_a_slave_hears_of_the_host_if_that_is_shared(bundle: Bundle, ringrun: Command, word: str) -> None:
     """The tests' own / is private here: in a mount namespace where it is shared, the root is a slave of that."""
