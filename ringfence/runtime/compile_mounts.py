@@ -128,17 +128,11 @@ def clone(
     userns = _mapping(plan, spec, mount, options, name)
     first = options.propagation[0] if options.propagation else _PRIVATE
     set, cleared = changes(options)
-    plan.runtime(
-        "SETATTR",
-        slot,
-        set,
-        cleared,
-        0,
-        userns,
-        "ridmap" in options.extensions,
-        mount["destination"],
-        reason=f"{name}.options",
-    )
+    deep = "ridmap" in options.extensions
+    destination, reason = mount["destination"], f"{name}.options"
+    plan.runtime("SETATTR", slot, set, cleared, 0, -1 if deep else userns, 0, destination, reason=reason)
+    if deep:  # the mapping alone is of the whole tree
+        plan.runtime("SETATTR", slot, 0, 0, 0, userns, 1, destination, reason=reason)
     if recursive and not first & (MountFlag.REC | MountFlag.SHARED):
         # the mounts below are not spoken of: they stay cut off from the host's, as all there is in the container
         plan.runtime("SETATTR", slot, 0, 0, int(MountFlag.SLAVE), -1, 1, mount["destination"], reason="propagation")

@@ -331,6 +331,17 @@ def test_an_id_mapped_mount_shows_its_owners_by_its_own_mapping_or_the_container
     assert bundle.shell("stat -c %u:%g /container /not").run(runtime).stdout.split() == ["0:0", "65534:65534"]
 
 
+def test_the_other_options_of_a_mapped_tree_are_of_its_topmost_mount(
+    bundle: Bundle, runtime: OciRuntime, sources: Path
+) -> None:
+    own = [{"containerID": 0, "hostID": 0, "size": 1}]
+    bundle.mount("/deep", "none", sources / "open", "rbind", "ridmap", "ro")
+    bundle.spec["mounts"][-1] |= {"uidMappings": own, "gidMappings": own}
+    script = "(echo x >/deep/x) 2>&1 | grep -o Read-only; echo x >/deep/below/x && cat /deep/below/x"
+
+    assert bundle.shell(script).run(runtime).stdout == "Read-only\nx\n"
+
+
 @pytest.mark.parametrize("namespaced", [True, False])
 def test_the_container_sees_its_own_cgroups_and_no_others(
     bundle: Bundle, runtime: OciRuntime, namespaced: bool
