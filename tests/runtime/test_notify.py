@@ -87,3 +87,25 @@ def test_in_the_foreground_all_that_was_said_is_passed_on_before_the_end(
         process.communicate(b"\n", timeout=20)
 
     assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+@pytest.mark.parametrize("gone", ["removed", "closed"])
+def test_a_caller_whose_socket_has_gone_is_one_warning_and_the_program_s_status_is_told(
+    ringrun: Command, bundle: Bundle, manager: socket.socket, environment: dict[str, str], gone: str
+) -> None:
+    """runc says nothing; neither ends the container for it."""
+    bundle.shell("echo up; read x; exit 7").write()
+    argv = [*ringrun.argv, "run", "--bundle", str(bundle.path), "c1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "up\n"
+        manager.close()
+        if gone == "removed":
+            os.unlink(environment["NOTIFY_SOCKET"])
+        for word in (b"READY=1", b"STATUS=running", b"STOPPING=1"):
+            tell(ringrun, "c1", word)
+        _, said = process.communicate("\n", timeout=20)
+
+    why = {"removed": "no such file or directory", "closed": "connection refused"}[gone]
+    assert said == f"ringrun: warning: $NOTIFY_SOCKET: {environment['NOTIFY_SOCKET']}: {why}\n"
+    assert process.returncode == 7 and not (ringrun.root / "c1").exists()

@@ -31,6 +31,7 @@ class Proxy:
         self._caller = caller
         self._socket = sockets.Socket(sockets.AF_UNIX, sockets.SOCK_DGRAM)
         self._turn: LockType | None = None
+        self._untold = ""  # why the caller did not hear something
 
     def prepare(self, directory: str, spec: Spec) -> Spec:
         """The spec with the mount and the variable; `directory` is the container's state."""
@@ -82,18 +83,25 @@ class Proxy:
         self._turn = _thread.allocate_lock()
         _thread.start_new_thread(self._forever, ())
 
-    def finish(self) -> None:
-        """Pass on what has come by now."""
+    def finish(self) -> list[str]:
+        """Pass on what has come by now; warnings if the caller did not hear it: runc ends nothing for that either."""
         if self._turn is not None:
             with self._turn:
                 while self._waits(0):
-                    self._pass_on()
+                    self._try_to_pass_on()
+        return [self._untold] if self._untold else []
 
     def _forever(self) -> None:
         while self._waits(None) and self._turn is not None:
             with self._turn:
                 if self._waits(0):
-                    self._pass_on()
+                    self._try_to_pass_on()
+
+    def _try_to_pass_on(self) -> None:
+        try:
+            self._pass_on()
+        except Failed as error:
+            self._untold = self._untold or str(error)
 
     def _waits(self, milliseconds: int | None) -> bool:
         """Whether there is a message."""

@@ -24,7 +24,7 @@ def run(call: Call) -> int:
         terminal.adopt_orphans(call.record().spec)
     status = terminal.attend(executed, held)
     if call.proxy is not None:
-        call.proxy.finish()
+        call.warn(call.proxy.finish())
     if not call.flags.on("keep"):
         destroy(call)
     return status
