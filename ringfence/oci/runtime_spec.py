@@ -78,7 +78,7 @@ def check(spec: Spec) -> list[str]:
     _check_host_names(spec, namespaces)
     _check_user_namespace(linux, namespaces)
     _check_devices(linux, namespaces)
-    _check_sysctls(linux, namespaces)
+    _check_sysctls(linux, namespaces, spec.get("domainname"))
     _check_seccomp(_part(linux, "seccomp"))
     if linux.get("timeOffsets") and "time" not in namespaces:
         raise InvalidInput("linux.timeOffsets: needs a time namespace in linux.namespaces")
@@ -236,9 +236,9 @@ def _check_devices(linux: Spec, namespaces: dict[str, str]) -> None:
         taken.add(inside)
 
 
-def _check_sysctls(linux: Spec, namespaces: dict[str, str]) -> None:
+def _check_sysctls(linux: Spec, namespaces: dict[str, str], domain: str | None) -> None:
     """Only keys that a namespace of the container contains: any other would change the host (J05)."""
-    for key in _part(linux, "sysctl"):
+    for key, value in _part(linux, "sysctl").items():
         where = render(("linux", "sysctl", key))
         path = sysctl_path(key)
         namespace = _SYSCTLS.get(path) or next(
@@ -246,6 +246,8 @@ def _check_sysctls(linux: Spec, namespaces: dict[str, str]) -> None:
         )
         if path == "kernel/hostname":  # two places for one thing: runc and crun refuse it as well
             raise InvalidInput(f"{where}: is set by hostname")
+        if path == "kernel/domainname" and domain and value != domain:
+            raise InvalidInput(f"{where}: {quote(value)} is not what domainname says, {quote(domain)}")
         if namespace is None:
             raise InvalidInput(f"{where}: is not a namespaced sysctl")
         if namespace not in namespaces:

@@ -37,6 +37,10 @@ def put(path: str, value: object) -> Change:
     return change
 
 
+def both(first: Change, second: Change) -> Change:
+    return lambda spec: (first(spec), second(spec))
+
+
 def drop(path: str) -> Change:
     def change(spec: Spec) -> None:
         *parents, last = path.split(".")
@@ -123,6 +127,8 @@ REFUSED: list[tuple[str, Change, str]] = [
      'linux.memoryPolicy.mode: unknown memory policy mode "MPOL_X"'),
     ("J05", put("linux.sysctl", {"kernel.panic": "1"}), 'linux.sysctl["kernel.panic"]: is not a namespaced sysctl'),
     ("J05", put("linux.sysctl", {"kernel.hostname": "x"}), 'linux.sysctl["kernel.hostname"]: is set by hostname'),
+    ("J05", both(put("domainname", "one"), put("linux.sysctl", {"kernel.domainname": "other"})),
+     'linux.sysctl["kernel.domainname"]: "other" is not what domainname says, "one"'),
     ("J05", put("linux.sysctl", {"net..ipv4": "1"}), 'linux.sysctl["net..ipv4"]: is not the name of a sysctl'),
     ("J05", put("linux.sysctl", {"net/../kernel/panic": "1"}),
      'linux.sysctl["net/../kernel/panic"]: is not the name of a sysctl'),
@@ -165,6 +171,7 @@ ACCEPTED: list[tuple[str, Change]] = [
     ("H01", put("linux.devices", [{"type": "p", "path": "/dev/x"}])),
     ("H01", put("linux.devices", [{"type": "c", "path": "/dev/x", "major": 1, "minor": 3, "fileMode": 0o20666}])),
     ("J05", put("linux.sysctl", {"net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "1"})),
+    ("J05", both(put("domainname", "one"), put("linux.sysctl", {"kernel/domainname": "one"}))),
     ("K08", put("linux.seccomp", {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [RULE]})),
     ("L01", put("linux.rootfsPropagation", "rslave")),
 ]
