@@ -1464,7 +1464,8 @@ static int own_null(int fd) {
 static void op_stdio(void) {
     int terminal = head.stdio == STDIO_TERMINAL;
     int64_t uid = number();
-    if (terminal && setsid() < 0) fail("setsid");
+    /* a session of its own: by our caller's a container had its terminal, by /dev/tty, and kill(0) reached its process group */
+    if (setsid() < 0) fail("setsid");
     for (int i = 0; i < 3; i++) {
         if (inner[i] >= 0 && dup2(inner[i], i) < 0) fail("stdio");
         /* as runc: a user may reopen /dev/stdout, be it a pipe or, of our caller's, a file */

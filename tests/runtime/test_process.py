@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import os
+import pty
 import socket
 import subprocess
 import time
@@ -273,6 +274,31 @@ def test_a_terminal_is_the_container_s_and_has_its_size(
 
     assert output[:5] == ["/dev/pts/0"] * 3 + ["33 77", "x"]
     assert output[5:7] == ["1", "1"], "the console is the terminal, the session begins with pid 1"
+
+
+def test_without_a_terminal_the_session_and_its_process_group_are_the_program_s_as_well(
+    ringrun: Command, sleeping: Bundle, bundle: Bundle
+) -> None:
+    """In the caller's, kill(0) would end what the host runs there. As under runc (crun's exec-getpgrp)."""
+    script = "trap '' TERM; kill -TERM 0; echo $$ $(cut -d' ' -f5,6 /proc/$$/stat)"
+    executed = ringrun("exec", sleeping.id, "sh", "-c", script, start_new_session=True)
+    pid, group, session = executed.stdout.split()
+    assert (group, session) == (pid, pid)
+
+    bundle.shell(script).write()
+    assert ringrun("run", "--bundle", str(bundle.path), "c1", start_new_session=True).stdout == "1 1 1\n"
+
+
+def test_a_container_without_a_terminal_has_not_its_caller_s(ringrun: Command, bundle: Bundle) -> None:
+    """By /dev/tty and TIOCSTI it could type there."""
+    bundle.shell("(: </dev/tty) 2>/dev/null && echo a terminal; echo .").write()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execv(ringrun.argv[0], [*ringrun.argv, "run", "--bundle", str(bundle.path), "c1"])
+    output = read_until(master, b".\r\n")
+    os.waitpid(pid, 0)
+    os.close(master)
+    assert output == b".\r\n"
 
 
 def test_a_detached_terminal_needs_somebody_who_takes_it(ringrun: Command, bundle: Bundle) -> None:

@@ -51,6 +51,11 @@ def test_no_file_of_the_host_is_opened_by_handle(usual: Bundle, runtime: OciRunt
     assert usual.run(runtime).stdout == ""
 
 
+def test_kill_of_its_process_group_ends_nothing_outside(usual: Bundle, runtime: OciRuntime) -> None:
+    """It knows no pid namespace: in the group of its monitor a container could end that, and nobody told of it."""
+    assert usual.shell("kill -KILL 0; exit 3").run(runtime).exit_code == 3
+
+
 @pytest.mark.parametrize("device", ["b 8 0", "b 259 0", "b 254 0", "b 7 0", "c 1 1", "c 1 4", "c 10 200", "c 10 229"])
 def test_devices_that_were_not_given_cannot_be_opened(usual: Bundle, runtime: OciRuntime, device: str) -> None:
     """Disks, /dev/mem, /dev/port, tun, fuse: CAP_MKNOD makes the node, the devices cgroup keeps it shut."""
