@@ -363,6 +363,15 @@ static int is_mount(int dir, const char *name) {
     return !!(st.attributes & 0x2000 /* STATX_ATTR_MOUNT_ROOT */);
 }
 
+static int roots_covered;
+
+/* A mount at "/" is the root from here on: by a descriptor of what it covers, nobody would see it. */
+static void becomes_root(int mount, const char *path) {
+    if (path[strspn(path, "/")]) return;
+    roots_covered++;
+    if ((root_fd = fcntl(mount, F_DUPFD_CLOEXEC, 3)) < 0) fail("mount at %s", path);
+}
+
 /* What the rules of an ATTACH are made of. EXACT is for a running container, whose processes may exchange what leads to
  * the target meanwhile: it is attached at this path or nowhere, and covers nothing that is mounted. */
 enum { IN_PROC = 1, EXACT = 2 };
@@ -381,6 +390,7 @@ static void attach(int mount, const char *path, int rules) {
     }
     if (sys_move(mount, at)) fail("attach at %s", path);
     close(at);
+    becomes_root(mount, path);
 }
 
 /* The mount at exactly this path, with what is mounted below it; never what a link leads to. Its name is looked up from its
@@ -678,6 +688,7 @@ static void op_mount(void) {
     if (!(flags & BY_MOUNT) && sys_move(fd, at)) fail("attach %s at %s", type, path);
     if (flags) set_attributes(fd, flags & BY_MOUNT ? attributes : attributes & ATTR_RDONLY, 0, 0, -1, 0, path);
     if (propagation) set_attributes(fd, 0, 0, propagation & ~(int64_t)MS_REC, -1, !!(propagation & MS_REC), path);
+    becomes_root(fd, path);
     close(at), close(fd);
 }
 
@@ -732,7 +743,8 @@ static void op_pivot(void) {
     if (syscall(SYS_pivot_root, ".", ".")) fail("pivot_root");
     /* The old root now covers the new one, and umount2 alone looks for what covers "." (pivot_root(2), NOTES). All of it
      * is a slave since PROPAGATION, so that its going does not reach the host. */
-    if (stage_fd >= 0 && umount2(".", MNT_DETACH)) fail("detach the stage"); /* it covers the old root */
+    for (int covering = roots_covered + (stage_fd >= 0); covering; covering--) /* the stage and roots lie on the old root */
+        if (umount2(".", MNT_DETACH)) fail("detach what covers the old root");
     if (umount2(".", MNT_DETACH)) fail("detach the old root");
     if (chdir("/")) fail("chdir /");
 }

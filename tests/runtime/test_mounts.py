@@ -13,7 +13,7 @@ from ringfence.errors import Failed, RingfenceError
 from ringfence.runtime.interface import Launch
 from ringfence.runtime.native import OciRuntime
 from tests import needs
-from tests.bundles import Bundle
+from tests.bundles import Bundle, exec_in
 
 #: what no bind of `locked` keeps unless it asks for it
 LOCKED = "ro,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow"
@@ -329,6 +329,28 @@ def test_an_id_mapped_mount_shows_its_owners_by_its_own_mapping_or_the_container
     )
 
     assert bundle.shell("stat -c %u:%g /container /not").run(runtime).stdout.split() == ["0:0", "65534:65534"]
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+@pytest.mark.parametrize("options", [[], ["ro"]])
+def test_a_mount_at_the_root_is_the_root_for_the_program_and_those_that_join_it(
+    bundle: Bundle, runtime: OciRuntime, short_directory: Path, kind: str, options: list[str]
+) -> None:
+    """As under runc; what it covers is out of reach."""
+    (bundle.rootfs / "below").touch()
+    other = short_directory / "other"
+    subprocess.run(["cp", "-a", bundle.rootfs, other], check=True)
+    (other / "below").unlink()
+    root = {"tmpfs": {"type": "tmpfs", "options": ["tmpcopyup", *options]},
+            "bind": {"type": "bind", "source": str(other), "options": ["rbind", *options]}}[kind]  # fmt: skip
+    bundle.spec["mounts"].insert(0, {"destination": "/", **root})
+    script = "cut -d' ' -f5 /proc/self/mountinfo | grep -cx /; ls -d /below /etc; rm /new <>/new && echo writable"
+    expected = ["1", *(["/below"] if kind == "tmpfs" else []), "/etc", *([] if options else ["writable"])]
+
+    assert bundle.shell(script).run(runtime).stdout.split() == expected
+    bundle.shell("sleep 30").start(runtime)
+    assert exec_in(runtime, bundle, ["sh", "-c", script]).stdout.split() == expected
+    assert not (bundle.rootfs / "new").exists()
 
 
 def test_the_other_options_of_a_mapped_tree_are_of_its_topmost_mount(
