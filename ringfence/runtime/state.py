@@ -40,7 +40,8 @@ _CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 class State:
     """One container's record. `pid`, `monitor_pid` are 0 while unknown or when that process is gone.
 
-    `begun` is the start time of the first process: with it a reused pid is told from the one that was recorded.
+    `begun` is the start time of the first process: with it a reused pid is told from the one that was recorded. 0 until
+    that is.
     """
 
     __slots__ = ("_spec", "_text", "begun", "directory", "document", "id", "monitor_pid", "pid")
@@ -86,7 +87,7 @@ class State:
 
     def status(self, *, frozen: bool = False) -> str:
         """creating, created, running, paused or stopped; `frozen` is what the caller's cgroup driver says."""
-        if not os.path.exists(f"{self.directory}/{PID_FILE}"):
+        if not self.begun:  # by what was read: a look at the file now would find it, and no pid, of a create at work
             return CREATING if self.document.get("creator") and processes.alive(*self.document["creator"]) else STOPPED
         if not self.pid:
             return STOPPED

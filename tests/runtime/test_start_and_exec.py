@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput
+from ringfence.linux import processes
 from ringfence.linux.mounts import Mount
 from ringfence.runtime import exec, kill, state
 from ringfence.runtime.compile_process import INIT_ANNOTATION
+from ringfence.runtime.facts import PID_FILE
 from ringfence.runtime.interface import Launch, Monitoring
 from ringfence.runtime.native import OciRuntime
 from tests.bundles import Bundle, exec_in
@@ -47,6 +49,17 @@ def launcher(bundle: Bundle, id: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.timeout(120)
+def test_a_container_that_is_recorded_while_one_looks_is_not_told_as_stopped(tmp_path: Path) -> None:
+    """Between the reading of its record and the question create goes on (crun's start-command)."""
+    me = os.getpid()
+    (tmp_path / "c1").mkdir()
+    state.write(f"{tmp_path}/c1", {"creator": [me, processes.start_time(me)]}, "{}")
+    before = state.load(str(tmp_path), "c1")
+    (tmp_path / "c1" / PID_FILE).write_text(f"{me} {processes.start_time(me)} 0 0\n")
+
+    assert (before.status(), state.load(str(tmp_path), "c1").status()) == (state.CREATING, state.RUNNING)
+
+
 def test_a_launcher_that_is_killed_at_any_instant_loses_neither_lines_nor_exit_code(
     bundle: Bundle, runtime: OciRuntime, short_directory: Path
 ) -> None:
