@@ -69,6 +69,8 @@ def of(spec: dict[str, Any], facts: Facts) -> Stage | None:
     if not tops:
         return None
     later = [compile_mounts.place(mount) for mount in mounts[count:]]
+    if not all(path.strip("/") for path in later):
+        return None  # a mount at / has devices, and paths to cover, of its own
     devices = compile_mounts.listed_devices(spec)
     staged = "/dev" in tops and all(path.startswith("/dev/") and ".." not in path for path in devices)
     staged = staged and not any(path.startswith("/dev") for path in later)

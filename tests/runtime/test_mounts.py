@@ -353,6 +353,15 @@ def test_a_mount_at_the_root_is_the_root_for_the_program_and_those_that_join_it(
     assert not (bundle.rootfs / "new").exists()
 
 
+def test_a_mount_at_the_root_that_comes_last_has_the_devices(
+    bundle: Bundle, runtime: OciRuntime, short_directory: Path
+) -> None:
+    other = short_directory / "other"
+    subprocess.run(["cp", "-a", bundle.rootfs, other], check=True)
+    bundle.mount("/", "bind", other, "rbind")
+    assert bundle.shell("test -c /dev/null && echo there").run(runtime).stdout == "there\n"
+
+
 def test_the_other_options_of_a_mapped_tree_are_of_its_topmost_mount(
     bundle: Bundle, runtime: OciRuntime, sources: Path
 ) -> None:
