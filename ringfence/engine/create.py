@@ -66,9 +66,10 @@ def _unapplied(options: Options) -> list[str]:
         return []
     from ringfence.engine import spec_host, spec_resources
     from ringfence.linux import cgroups
+    from ringfence.linux.cgroups.rootless import unapplied
 
     wanted = spec_resources.limits(options, spec_host.block_devices(options))
-    return cgroups.unapplied(wanted, cgroups.usable())
+    return unapplied(wanted, cgroups.usable())
 
 
 def reserve(engine: Engine, image: str, command: Sequence[str] | None, options: Options, *,

@@ -169,7 +169,11 @@ def resources(driver: CgroupDriver, options: Options) -> dict[str, Any]:
 
 
 def _unenforceable(resources: dict[str, Any], driver: CgroupDriver) -> list[str]:
-    return [] if namespaces.privileged() else cgroups.unenforceable(resources, driver)
+    if namespaces.privileged():
+        return []
+    from ringfence.linux.cgroups import rootless
+
+    return rootless.unenforceable(resources, driver)
 
 
 def _make(driver: CgroupDriver, cgroup: str, record: GroupRecord, mark: Mark) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 _DEAD = ("Z", "X")
@@ -78,4 +77,6 @@ def _read(pid: int, file: str) -> bytes:
         with open(path, "rb", buffering=0) as stream:
             return stream.readall()
     except (FileNotFoundError, ProcessLookupError) as error:  # gone before the open, or between open and read
+        import errno
+
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path) from error

@@ -37,7 +37,6 @@ def _numbers() -> dict[str, int]:
     return numbers
 
 
-_NUMBERS = _numbers()
 _MIDDLE = (_FIRST_REAL_TIME + _LAST_REAL_TIME) // 2
 
 
@@ -48,7 +47,7 @@ def parse(text: str) -> int:
         number = int(name)
         if 1 <= number <= _LAST_REAL_TIME:
             return number
-    elif (known := _NUMBERS.get(name.removeprefix("SIG"))) is not None:
+    elif (known := _numbers().get(name.removeprefix("SIG"))) is not None:
         return known
     raise InvalidInput(f'invalid signal: "{text}"')
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import errno
+import sys
 from _socket import (
     AF_INET,
     AF_INET6,
@@ -37,7 +37,6 @@ from _socket import (
 )
 from _socket import socket as _Socket
 from _socket import socketpair as _socketpair
-from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ __all__ = [
     "send_descriptors",
 ]  # fmt: skip
 
-_DESCRIPTOR = Struct("i")
+_DESCRIPTOR = 4  # bytes: an int of C
 _FREEBIND = {AF_INET: (0, 15), AF_INET6: (41, 78)}  # IP_FREEBIND of linux/in.h, IPV6_FREEBIND of linux/in6.h
 
 
@@ -85,6 +84,8 @@ def pack_address(address: str) -> tuple[int, bytes]:
     try:
         return family, inet_pton(family, address)
     except (OSError, ValueError):  # ValueError: a NUL in it
+        import errno
+
         raise OSError(errno.EINVAL, "not an IP address", address) from None
 
 
@@ -116,7 +117,7 @@ def allow_foreign(socket: Socket) -> None:
 
 def send_descriptors(socket: Socket, message: bytes, descriptors: Sequence[int]) -> None:
     """Send a message with open files (SCM_RIGHTS, unix(7))."""
-    packed = b"".join(map(_DESCRIPTOR.pack, descriptors))
+    packed = b"".join([descriptor.to_bytes(_DESCRIPTOR, sys.byteorder) for descriptor in descriptors])
     socket.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, packed)], MSG_NOSIGNAL)
 
 
@@ -134,7 +135,7 @@ def close_later(socket: Socket) -> None:
 
 def receive_descriptors(socket: Socket, size: int, most: int) -> tuple[bytes, list[int]]:
     """A message of up to `size` bytes and up to `most` open files that come with it."""
-    room = CMSG_LEN(most * _DESCRIPTOR.size)
+    room = CMSG_LEN(most * _DESCRIPTOR)
     try:
         message, ancillary, _flags, _address = socket.recvmsg(size, room)
     except ConnectionResetError:  # as in Socket.receive
@@ -142,6 +143,6 @@ def receive_descriptors(socket: Socket, size: int, most: int) -> tuple[bytes, li
     descriptors: list[int] = []
     for level, type, data in ancillary:
         if level == SOL_SOCKET and type == SCM_RIGHTS:
-            whole = len(data) - len(data) % _DESCRIPTOR.size  # one that was cut off did not arrive
-            descriptors += [descriptor for (descriptor,) in _DESCRIPTOR.iter_unpack(data[:whole])]
+            whole = range(0, len(data) - _DESCRIPTOR + 1, _DESCRIPTOR)  # one that was cut off did not arrive
+            descriptors += [int.from_bytes(data[start : start + _DESCRIPTOR], sys.byteorder) for start in whole]
     return message, descriptors

@@ -15,12 +15,13 @@ from ringfence.errors import Conflict, Failed, InvalidInput, NotFound
 from ringfence.linux import cgroups, mountinfo, processes, signals
 from ringfence.linux.mountoptions import parse_options
 from ringfence.oci import runtime_spec
-from ringfence.runtime import compile_command, compile_hooks, helper, kill, state
+from ringfence.runtime import claim, compile_command, compile_hooks, helper, kill, state
 from ringfence.runtime.compile_mounts import is_bind
 from ringfence.runtime.compile_process import INIT_ANNOTATION
 from ringfence.runtime.create import cgroup_path, require_unused, stdio
-from ringfence.runtime.execute import Executed, HelperDied, execute, refusal
+from ringfence.runtime.execute import Executed, HelperDied, execute
 from ringfence.runtime.facts import Facts
+from ringfence.runtime.failure import refusal
 from ringfence.runtime.interface import Launch, Monitoring, Started
 
 TYPE_CHECKING = False
@@ -64,15 +65,15 @@ class CommandRuntime:
     def start(self, launch: Launch) -> Started:
         """See `Runtime.start`."""
         runtime_spec.check(launch.spec)
-        facts = self._facts(launch, f"{self.root}/{state.check_id(launch.id)}")
+        facts = self._facts(launch, f"{self.root}/{claim.check_id(launch.id)}")
         require_unused(facts)
-        directory = state.claim(self.root, launch.id)
+        directory = claim.claim(self.root, launch.id)
         executed = Executed()
         try:
             plan = self._compile(launch, facts)
             document = {"id": launch.id, "bundle": facts.bundle, "cgroup": facts.cgroup,
                         "creator": processes.own(), "runtime": self.program}  # fmt: skip
-            state.write(directory, document, launch.text or json.dumps(launch.spec))
+            claim.write(directory, document, launch.text or json.dumps(launch.spec))
             _write_bundle(launch, facts)
             watched = launch.monitoring
             encoded = plan.encode(
@@ -86,7 +87,7 @@ class CommandRuntime:
             executed.abandon()
             if isinstance(error, HelperDied) or not isinstance(error, Failed):
                 self._clear(launch.id, facts.cgroup)  # the helper has not been able to
-            state.remove(directory)
+            claim.remove(directory)
             raise
         return Started(executed.pid, executed.monitor_pid, executed.control)
 
@@ -184,13 +185,13 @@ class CommandRuntime:
 
     def delete(self, id: str, *, force: bool = False) -> None:
         """See `Runtime.delete`. The monitor has the runtime delete what has ended; here it is waited for."""
-        directory = f"{self.root}/{state.check_id(id)}"
+        directory = f"{self.root}/{claim.check_id(id)}"
         try:
             record = self._record(id)
         except NotFound:
             if not force:
                 raise
-            state.remove(directory)  # of a start that was killed before its record: nothing was made
+            claim.remove(directory)  # of a start that was killed before its record: nothing was made
             return
         if record.pid and not force:
             record.require("delete")
@@ -199,7 +200,7 @@ class CommandRuntime:
             self._end(record)
         _wait(lambda: not os.path.exists(f"{directory}/root/{id}") or not self._record(id).monitor_pid)
         self._clear(id, record.cgroup)
-        state.remove(directory)
+        claim.remove(directory)
 
     # ---- the parts of these
 

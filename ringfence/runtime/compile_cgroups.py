@@ -6,14 +6,13 @@ places it into the v2 tree at birth; writing another's pid costs 7 to 10 ms on a
 
 from __future__ import annotations
 
-from ringfence.linux.cgroups import unenforceable
 from ringfence.runtime.compile_namespaces import host_id, requested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ringfence.linux.cgroups import Setting
+    from ringfence.linux.cgroups import CgroupDriver, Setting
     from ringfence.runtime.facts import Facts
     from ringfence.runtime.plan import Plan
 
@@ -36,7 +35,7 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
     if driver is None or not facts.cgroup:
         return -1
     resources = dict((spec.get("linux") or {}).get("resources") or {})
-    for part in [*unenforceable(resources, driver), "devices"] if facts.rootless else ():
+    for part in _refused(resources, driver) if facts.rootless else ():
         resources.pop(part, None)  # the caller was told; without privilege no device can be made anyway
     for directory in driver.directories(facts.cgroup):
         own = directory.endswith(facts.cgroup) and not facts.found_cgroup and not driver.keeps(directory)
@@ -55,6 +54,12 @@ def create(plan: Plan, spec: dict[str, Any], facts: Facts) -> int:
         _write(plan, setting)
     _delegate(plan, spec, facts)
     return open_existing(plan, facts)
+
+
+def _refused(resources: dict[str, Any], driver: CgroupDriver) -> list[str]:
+    from ringfence.linux.cgroups import rootless
+
+    return [*rootless.unenforceable(resources, driver), "devices"]
 
 
 def _delegate(plan: Plan, spec: dict[str, Any], facts: Facts) -> None:

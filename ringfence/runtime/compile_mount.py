@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.errors import Unsupported
 from ringfence.linux.mountoptions import MountFlag, parse_options
-from ringfence.runtime import compile_mounts, compile_namespaces
+from ringfence.runtime import compile_exec, compile_mounts
 from ringfence.runtime.plan import Plan
 
 TYPE_CHECKING = False
@@ -42,6 +42,6 @@ def compile_unmount(target: str, facts: Facts) -> Plan:
 
 
 def _enter_running(plan: Plan, facts: Facts) -> None:
-    joins = compile_namespaces.open_running(plan, facts)
-    compile_namespaces.clone_into(plan, joins, -1, facts)
-    compile_namespaces.enter_running(plan, joins, facts)
+    joins = compile_exec.open_running(plan, facts)
+    compile_exec.clone_into(plan, joins, -1, facts)
+    compile_exec.enter_running(plan, joins, facts)

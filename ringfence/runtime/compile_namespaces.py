@@ -106,7 +106,7 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins, facts: Facts) -> None:
     """Join and make what clone could not: joined ones first, the cgroup namespace after the cgroups."""
     kinds = requested(spec)
     if facts.rootless:
-        _enter_for_children(plan, spec, joins)
+        enter_for_children(plan, spec, joins)
     for kind, slot in joins.items():
         if kind not in ("pid", "time", "user"):
             plan.container("JOIN", slot, int(KINDS[kind].flag), kind, reason="linux.namespaces")
@@ -127,7 +127,7 @@ def enter(plan: Plan, spec: dict[str, Any], joins: Joins, facts: Facts) -> None:
     )
 
 
-def _enter_for_children(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
+def enter_for_children(plan: Plan, spec: dict[str, Any], joins: Joins) -> None:
     """The pid and time namespaces, when the container actor does it (see `clone`)."""
     for kind in ("pid", "time"):
         if kind in joins:
@@ -166,32 +166,3 @@ def parameters(plan: Plan, spec: dict[str, Any]) -> None:
         from ringfence.oci.runtime_spec import sysctl_path
     for key, value in sysctls.items():
         plan.container("SYSCTL", f"/proc/sys/{sysctl_path(key)}", str(value).encode(), 0, reason=f"linux.sysctl: {key}")
-
-
-# ---- exec: everything is joined
-
-
-def open_running(plan: Plan, facts: Facts) -> Joins:
-    """Open the namespaces of the running container that differ from ours."""
-    joins = {}
-    for kind, path in facts.namespaces:
-        joins[kind] = plan.slot(f"{kind} namespace")
-        plan.runtime("OPEN", joins[kind], path, int(KINDS[kind].flag), reason="a namespace of the running container")
-    return joins
-
-
-def clone_into(plan: Plan, joins: Joins, cgroup_slot: int, facts: Facts) -> None:
-    """A process that is born in the container's pid and time namespaces; see `clone`."""
-    born = {} if facts.rootless else joins
-    plan.runtime("CLONE", 0, cgroup_slot, born.get("pid", -1), born.get("time", -1), "", reason="the new process")
-
-
-def enter_running(plan: Plan, joins: Joins, facts: Facts) -> None:
-    """Join the rest; the user namespace last, since with it the privilege to join others goes."""
-    if facts.rootless:
-        _enter_for_children(plan, {}, joins)
-    for kind in ("cgroup", "ipc", "uts", "network", "mount", "user"):
-        if kind in joins:
-            plan.container("JOIN", joins[kind], int(KINDS[kind].flag), kind, reason="a namespace of the container")
-    if "user" in joins:
-        plan.container("BECOME", reason="root of the user namespace until the process's own user is set")

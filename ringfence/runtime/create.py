@@ -9,7 +9,7 @@ from ringfence import json
 from ringfence.errors import Conflict, InvalidInput, RingfenceError
 from ringfence.linux import cgroups, namespaces, processes, signals
 from ringfence.oci import runtime_spec
-from ringfence.runtime import compile_hooks, compile_process, state
+from ringfence.runtime import claim, compile_hooks, compile_process
 from ringfence.runtime.compile import compile_container
 from ringfence.runtime.execute import Executed, HelperDied, execute
 from ringfence.runtime.facts import Facts
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ringfence.linux.cgroups import CgroupDriver
     from ringfence.linux.cgroups.lending import Loan
     from ringfence.linux.cgroups.systemd import Scope
-    from ringfence.runtime.interface import Launch
+    from ringfence.runtime.launch import Launch
     from ringfence.runtime.listener import Listener
     from ringfence.runtime.netdevices import Mover
     from ringfence.runtime.plan import Plan
@@ -66,7 +66,7 @@ def create(
     warnings = [] if known is not None else _check(spec)
     if not spec.get("process") and not wait:
         raise InvalidInput("process: required to start a container")
-    directory = state.claim(root, launch.id)
+    directory = claim.claim(root, launch.id)
     plan = mover = scope = loan = None
     executed = Executed()
     sandbox = sandboxes.of(launch.id) if sandboxes is not None else None
@@ -85,7 +85,7 @@ def create(
         scope = _hold(launch, facts)
         again = known.again(spec, facts) if known is not None else None
         plan = again[0] if again is not None else compile_container(spec, facts)
-        state.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
+        claim.write(directory, _document(launch, facts), launch.text or json.dumps(launch.spec))
         encoded = again[1] if again is not None else _encode(plan, launch, spec, parent, len(preserve))
         if plans is not None and again is None and not warnings:
             plans.keep(launch, facts, plan, encoded)
@@ -123,7 +123,7 @@ def create(
             loan.cancel()
         if plan is not None and (spec.get("hooks") or {}).get("poststop"):
             _poststop(plan, root, launch.id, error)
-        state.remove(directory)
+        claim.remove(directory)
         raise
     finally:
         if mover is not None:
@@ -171,7 +171,7 @@ def _listener(launch: Launch, wait: bool) -> Listener | None:
     profile = (launch.spec.get("linux") or {}).get("seccomp")
     if not profile or not profile.get("listenerPath") or wait:
         return None
-    from ringfence.runtime import listener
+    from ringfence.runtime import listener, state
 
     document = compile_hooks.state(launch.spec, launch.id, os.path.abspath(launch.bundle), state.CREATING, 0)
     return listener.listener(profile, document)
@@ -184,7 +184,7 @@ def _poststop(plan: Plan, root: str, id: str, error: BaseException) -> None:
     """
     first = next((n for n, one in enumerate(plan.operations) if one.name == "HOOK"), len(plan.operations))
     if first <= plan.failed_at or (isinstance(error, HelperDied) and first < len(plan.operations)):
-        from ringfence.runtime import hooks
+        from ringfence.runtime import hooks, state
 
         for warning in hooks.run_all(state.load(root, id), "poststop", state.STOPPED):
             error.add_note(warning)

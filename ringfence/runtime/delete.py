@@ -7,7 +7,7 @@ import time
 
 from ringfence.errors import Conflict, Failed
 from ringfence.linux import signals
-from ringfence.runtime import state
+from ringfence.runtime import claim, state
 from ringfence.runtime.kill import kill, wait
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def delete(record: State, driver: CgroupDriver, *, force: bool = False) -> list[
         from ringfence.runtime import hooks
 
         warnings = hooks.run_all(record, "poststop", state.STOPPED)
-    state.remove(record.directory)
+    claim.remove(record.directory)
     return warnings
 
 

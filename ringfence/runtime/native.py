@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.errors import NotFound
 from ringfence.linux import cgroups
-from ringfence.runtime import compile_hooks, create, delete, exec, hooks, kill, pause, ps, state, update
+from ringfence.runtime import claim, compile_hooks, create, delete, exec, hooks, kill, pause, ps, state, update
 from ringfence.runtime.interface import Launch, Monitoring, Started
 
 TYPE_CHECKING = False
@@ -137,7 +137,7 @@ class OciRuntime:
         except NotFound:
             if not force:
                 raise
-            state.remove(f"{self.root}/{state.check_id(id)}")  # of a create that was killed before its record
+            claim.remove(f"{self.root}/{claim.check_id(id)}")  # of a create that was killed before its record
             return
         delete.delete(record, self.driver, force=force)
 

@@ -92,8 +92,11 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("EXEC", "l:args l:env i:init", "execute {args}"),
 )
 
-#: name → (code, ((kind, argument name), …), text)
-BY_NAME: dict[str, tuple[int, tuple[tuple[str, str], ...], str]] = {
-    name: (code, tuple((argument[0], argument[2:]) for argument in arguments.split()), text)
-    for code, (name, arguments, text) in enumerate(OPERATIONS)
-}
+CODES = {operation[0]: code for code, operation in enumerate(OPERATIONS)}
+
+
+def of(name: str) -> tuple[int, list[tuple[str, str]], str]:
+    """An operation's code, (kind, name) of each argument, and text; read from the table for the few that are asked."""
+    code = CODES[name]
+    _name, arguments, text = OPERATIONS[code]
+    return code, [(argument[0], argument[2:]) for argument in arguments.split()], text

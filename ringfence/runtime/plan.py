@@ -7,9 +7,7 @@ executing. `describe()` is for people, `encode()` for the executor.
 
 from __future__ import annotations
 
-from struct import Struct
-
-from ringfence.runtime.operations import BY_NAME
+from ringfence.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +23,9 @@ SLOTS = 512
 STDIO = {"inherit": 0, "pipes": 1, "terminal": 2}
 PARENTS = {"monitor": 0, "reaper": 1, "caller": 2}
 
-_MAGIC = b"RFP%c" % len(BY_NAME)  # a helper that was built for another table of operations refuses the plan
-_HEADER = Struct("<4sIiiIIII")
+_MAGIC = b"RFP%c" % len(operations.CODES)  # a helper built for another table of operations refuses the plan
+_HEADER = 32  # bytes: the magic, and seven words
 _COMMON = 16  # where in the header begins what a first part has in common with the whole: descriptors, stdio, parent
-_OPERATION = Struct("<HHI")
-_INTEGER = Struct("<q")
-_LENGTH = Struct("<I")
 
 
 class Operation:
@@ -97,7 +92,7 @@ class Plan:
     def describe(self, number: int) -> str:
         """Operation `number` in words, as `explain` and error messages print it."""
         operation = self.operations[number]
-        _code, arguments, text = BY_NAME[operation.name]
+        _code, arguments, text = operations.of(operation.name)
         values = {name: _show(value) for (_kind, name), value in zip(arguments, operation.arguments, strict=True)}
         slot = values.get("slot")
         if slot is not None:
@@ -113,7 +108,7 @@ class Plan:
                 "operation": operation.name.lower(),
                 "arguments": {
                     name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-                    for (_kind, name), value in zip(BY_NAME[operation.name][1], operation.arguments, strict=True)
+                    for (_kind, name), value in zip(operations.of(operation.name)[1], operation.arguments, strict=True)
                     if operation.name not in ("SECCOMP", "CGROUP_DEVICES") or not isinstance(value, bytes)
                 },
                 "description": self.describe(number),
@@ -132,7 +127,7 @@ class Plan:
         fault: tuple[int, int] = (-1, 0),
     ) -> bytes:
         """The bytes that native/ringinit.c reads: a header, then each operation with its length (little endian)."""
-        header = _HEADER.pack(_MAGIC, len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
+        header = _header(len(self.operations), *fault, preserve, STDIO[stdio], stdin, PARENTS[parent])
         first = _encode_all(self.operations[: self.first])
         self._first_size = len(first)
         return header + first + _encode_all(self.operations[self.first :])
@@ -141,7 +136,7 @@ class Plan:
         """What in `encoded`, which `encode` returned, lies before, between and after the stretches."""
         parts, done, offset = [], 0, 0
         for (begin, _), (end, _) in self.stretches:
-            size = len(_encode_all(self.operations[done:begin])) + (0 if done else _HEADER.size)
+            size = len(_encode_all(self.operations[done:begin])) + (0 if done else _HEADER)
             parts.append(encoded[offset : offset + size])
             offset += size + len(_encode_all(self.operations[begin:end]))
             done = end
@@ -153,7 +148,7 @@ class Plan:
 
     def first_of(self, encoded: bytes) -> bytes:
         """What in `encoded`, which `encode` returned, the first part depends on; `await_rest` makes a plan of it."""
-        return encoded[_COMMON : _HEADER.size + self._first_size]
+        return encoded[_COMMON : _HEADER + self._first_size]
 
 
 def await_rest(first: bytes, count: int, patience: int) -> bytes:
@@ -163,13 +158,22 @@ def await_rest(first: bytes, count: int, patience: int) -> bytes:
     """
     wait = _encode_all([Operation(RUNTIME, "AWAIT", (patience,), "")])
     if not count:
-        first = first[: _HEADER.size - _COMMON]
-    return _HEADER.pack(_MAGIC, count + 1, -1, 0, 0, 0, 0, 0)[:_COMMON] + first + wait
+        first = first[: _HEADER - _COMMON]
+    return _header(count + 1, -1, 0) + first + wait
 
 
 def begins_with(encoded: bytes, first: bytes) -> bool:
     """Whether an encoded plan begins with that first part, to the byte."""
     return encoded.startswith(first, _COMMON)
+
+
+def _header(*words: int) -> bytes:
+    """The magic and some 32-bit words; of them a fault may be negative."""
+    return _MAGIC + b"".join([word.to_bytes(4, "little", signed=word < 0) for word in words])
+
+
+def _length(of: bytes | Sequence[str]) -> bytes:
+    return len(of).to_bytes(4, "little")  # not by `struct`, whose C half is a file of its own to map
 
 
 def _encode_all(operations: Sequence[Operation]) -> bytes:
@@ -196,20 +200,20 @@ _MOST_KNOWN = 2000
 
 def _encode(operation: Operation) -> bytes:
     """An operation with its arguments one after the other."""
-    code, arguments, _text = BY_NAME[operation.name]
+    code, arguments, _text = operations.of(operation.name)
     parts: list[bytes] = []
     values: Sequence[Any] = operation.arguments
     for (kind, _name), value in zip(arguments, values, strict=True):
         if kind == "i":
-            parts.append(_INTEGER.pack(value))
+            parts.append(value.to_bytes(8, "little", signed=True))
             continue
         if kind == "l":
-            parts.append(_LENGTH.pack(len(value)))
+            parts.append(_length(value))
         for text in value if kind == "l" else (value,):
             raw = text if kind == "b" else text.encode("utf-8", "surrogateescape")
-            parts += (_LENGTH.pack(len(raw)), raw, b"\0")
+            parts += (_length(raw), raw, b"\0")
     body = b"".join(parts)
-    return _OPERATION.pack(code, operation.actor, len(body)) + body
+    return code.to_bytes(2, "little") + operation.actor.to_bytes(2, "little") + _length(body) + body
 
 
 def _show(value: Argument) -> str:

@@ -9,12 +9,12 @@ only if its socket answers.
 
 from __future__ import annotations
 
-import errno
 import os
 
 from ringfence import json
-from ringfence.errors import Conflict, Corrupt, InvalidInput, NotFound
+from ringfence.errors import Conflict, Corrupt, NotFound
 from ringfence.linux import files, processes, sockets
+from ringfence.runtime.claim import check_id
 from ringfence.runtime.facts import PID_FILE, START_SOCKET
 
 TYPE_CHECKING = False
@@ -34,7 +34,6 @@ ALLOWED = {
     "update": (CREATED, RUNNING, PAUSED),
     "mount": (RUNNING, PAUSED),
 }
-_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 
 class State:
@@ -103,51 +102,6 @@ class State:
         return status
 
 
-def check_id(id: str) -> str:
-    """The id itself, if it may name a directory (F06)."""
-    if not id or id in (".", "..") or not _CHARACTERS.issuperset(id) or len(id) > 1024:
-        raise InvalidInput(f'"{id}" is not a container id', hint="letters, digits and _+-. are allowed")
-    return id
-
-
-def claim(root: str, id: str) -> str:
-    """Take the id: its state directory, made exclusively. Conflict if it is in use."""
-    directory = f"{root}/{check_id(id)}"
-    for attempt in range(2):
-        try:
-            os.mkdir(directory, 0o711)
-            return directory
-        except FileNotFoundError:
-            os.makedirs(root, 0o711, exist_ok=True)
-        except FileExistsError:
-            if attempt or not _abandoned(directory):
-                raise Conflict(f"container id {id} is already in use") from None
-            remove(directory)
-    os.mkdir(directory, 0o711)
-    return directory
-
-
-def _abandoned(directory: str) -> bool:
-    """Whether a create was killed before it wrote anything that a later command could find."""
-    try:
-        return not os.listdir(directory) and os.stat(directory).st_mtime < _seconds_ago(10)
-    except FileNotFoundError:
-        return True  # it has just been removed
-
-
-def _seconds_ago(seconds: float) -> float:
-    import time
-
-    return time.time() - seconds
-
-
-def write(directory: str, document: dict[str, Any], spec: str) -> None:
-    """Write state.json whole or not at all; `spec` is JSON already, since whoever has made it may have written it."""
-    temporary = f"{directory}/state.json.new"
-    files.write(temporary, f"{json.dumps(document)}\n{spec}")
-    os.rename(temporary, f"{directory}/state.json")
-
-
 def load(root: str, id: str) -> State:
     """The record of a container. NotFound if there is none."""
     directory = f"{root}/{check_id(id)}"
@@ -167,36 +121,6 @@ def identifiers(root: str) -> list[str]:
         return sorted(name for name in os.listdir(root) if os.path.exists(f"{root}/{name}/state.json"))
     except FileNotFoundError:
         return []
-
-
-def remove(directory: str) -> None:
-    """Remove a record; its state.json goes first, so that a half removed one is seen as none.
-
-    The monitor may be removing its socket at the same moment: what has gone already is as good.
-    """
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return
-    for name in sorted(names, key=lambda name: name != "state.json"):
-        try:
-            os.unlink(f"{directory}/{name}")
-        except FileNotFoundError:
-            continue
-        except IsADirectoryError:  # another runtime's
-            _remove_tree(f"{directory}/{name}")
-    try:
-        os.rmdir(directory)
-    except FileNotFoundError:
-        return  # another command has removed it as well
-    except OSError:  # ENOTEMPTY: something was put into it meanwhile
-        _remove_tree(directory)
-
-
-def _remove_tree(directory: str) -> None:
-    import shutil
-
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def connect(knock: sockets.Socket, directory: str) -> None:
@@ -220,10 +144,8 @@ def waiting(directory: str) -> bool:
             return False  # it has started; the one who started it was killed before it removed the socket
         except FileNotFoundError:
             return False
-        except OSError as error:
-            if error.errno == errno.EAGAIN:
-                return True  # its backlog is full of other looks
-            raise
+        except BlockingIOError:
+            return True  # its backlog is full of other looks
     return True
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +284,7 @@ def full_spec() -> Spec:
         put("linux.sysctl", {"net.core.somaxconn": "1"}),
         put("linux.devices", [{"type": "c", "path": "/dev/x", "major": 1, "minor": 3}]),
         put("linux.netDevices", {"eth0": {"name": "x"}}),
-        put("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [RULE]}),
+        put("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [deepcopy(RULE)]}),
         put("linux.personality", {"domain": "LINUX"}),
         put("process.scheduler", {"policy": "SCHED_FIFO", "priority": 1}),
     )

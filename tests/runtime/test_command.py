@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ringfence.errors import CannotExecute, Failed, RingfenceError
 from ringfence.runtime.command import CommandRuntime
-from ringfence.runtime.execute import refusal
+from ringfence.runtime.failure import refusal
 from ringfence.runtime.interface import Launch, Monitoring
 from tests import leaks, needs
 from tests.bundles import Bundle

@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.errors import Failed
 from ringfence.runtime.execute import execute
-from ringfence.runtime.operations import BY_NAME, OPERATIONS
+from ringfence.runtime.operations import CODES, OPERATIONS, of
 from ringfence.runtime.plan import Plan
 from tests import needs
 
@@ -26,16 +26,17 @@ def test_the_codes_are_the_positions_in_the_helpers_enumeration() -> None:
 def test_every_operation_is_carried_out_by_the_helper() -> None:
     switch = SOURCE.read_text().split("static void execute(enum operation code)", 1)[1]
 
-    assert [name for name in BY_NAME if f"case {name}:" not in switch] == []
+    assert [name for name in CODES if f"case {name}:" not in switch] == []
 
 
 def test_every_text_names_only_arguments_that_the_operation_has() -> None:
-    for name, (_code, arguments, text) in BY_NAME.items():
+    for name in CODES:
+        _code, arguments, text = of(name)
         assert text.format_map({argument: "" for _kind, argument in arguments}) is not None, name
 
 
 def test_argument_kinds_are_the_four_that_can_be_encoded() -> None:
-    assert {kind for _code, arguments, _text in BY_NAME.values() for kind, _name in arguments} == set("sbil")
+    assert {kind for name in CODES for kind, _name in of(name)[1]} == set("sbil")
 
 
 def test_a_helper_that_was_built_for_another_table_says_so(tmp_path: Path) -> None:

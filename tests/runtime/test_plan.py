@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.runtime.operations import BY_NAME, OPERATIONS
+from ringfence.runtime.operations import CODES, OPERATIONS, of
 from ringfence.runtime.plan import Plan
 
 _ARGUMENTS = {
@@ -59,9 +59,9 @@ def _value(kind: str, body: bytes, at: int) -> tuple[Any, int]:
 def test_what_is_encoded_is_what_the_helper_reads(data: st.DataObject) -> None:
     # Invariant: for any operations with any arguments, decoding the bytes gives back names and arguments, in order.
     plan = Plan()
-    names = data.draw(st.lists(st.sampled_from(sorted(BY_NAME)), max_size=6))
+    names = data.draw(st.lists(st.sampled_from(sorted(CODES)), max_size=6))
     for name in names:
-        arguments: list[Any] = [data.draw(_ARGUMENTS[kind]) for kind, _argument in BY_NAME[name][1]]
+        arguments: list[Any] = [data.draw(_ARGUMENTS[kind]) for kind, _argument in of(name)[1]]
         plan.container(name, *arguments)
 
     assert decode(plan.encode()) == [(one.name, one.arguments) for one in plan.operations]

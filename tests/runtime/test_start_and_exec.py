@@ -16,7 +16,7 @@ import pytest
 from ringfence.errors import CannotExecute, Conflict, Failed, InvalidInput
 from ringfence.linux import processes
 from ringfence.linux.mounts import Mount
-from ringfence.runtime import exec, kill, state
+from ringfence.runtime import claim, exec, kill, state
 from ringfence.runtime.compile_process import INIT_ANNOTATION
 from ringfence.runtime.facts import PID_FILE
 from ringfence.runtime.interface import Launch, Monitoring
@@ -53,7 +53,7 @@ def test_a_container_that_is_recorded_while_one_looks_is_not_told_as_stopped(tmp
     """Between the reading of its record and the question create goes on (crun's start-command)."""
     me = os.getpid()
     (tmp_path / "c1").mkdir()
-    state.write(f"{tmp_path}/c1", {"creator": [me, processes.start_time(me)]}, "{}")
+    claim.write(f"{tmp_path}/c1", {"creator": [me, processes.start_time(me)]}, "{}")
     before = state.load(str(tmp_path), "c1")
     (tmp_path / "c1" / PID_FILE).write_text(f"{me} {processes.start_time(me)} 0 0\n")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from ringfence.linux.cgroups.driver import CgroupDriver, driver
 from ringfence.linux.cgroups.layout import Hierarchy, Layout, detect, layout
-from ringfence.linux.cgroups.rootless import unapplied, unenforceable, usable
 from ringfence.linux.cgroups.setting import Setting
+from ringfence.linux.cgroups.usable import usable
 
-__all__ = ["CgroupDriver", "Hierarchy", "Layout", "Setting", "detect", "driver", "layout", "unapplied",
-           "unenforceable", "usable"]  # fmt: skip
+__all__ = ["CgroupDriver", "Hierarchy", "Layout", "Setting", "detect", "driver", "layout", "usable"]

@@ -16,7 +16,7 @@ import os
 import stat
 import time
 
-from ringfence.linux.cgroups.setting import GONE, LENT, NO_MARKS, UNLIMITED, Group
+from ringfence.linux.cgroups.setting import LENT, UNLIMITED, Group, gone, unmarked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _give_back(directory: str) -> None:
             if not any(_limited(path, controller) for path in below) and _switched_off(directory, controller):
                 os.removexattr(directory, f"{LENT}{controller}")
     except OSError as error:
-        if error.errno not in GONE:  # with the cgroup goes what it had handed on
+        if not gone(error):  # with the cgroup goes what it had handed on
             raise
 
 
@@ -103,7 +103,7 @@ def _limited(directory: str, controller: str) -> bool:
                 if any(word.isdecimal() and int(word) < UNLIMITED for word in words):
                     return True
     except OSError as error:
-        if error.errno not in GONE:
+        if not gone(error):
             raise
     return False
 
@@ -112,7 +112,7 @@ def _mark(directory: str, controller: str) -> None:
     try:
         os.setxattr(directory, f"{LENT}{controller}", b"")
     except OSError as error:
-        if error.errno not in NO_MARKS:
+        if not unmarked(error):
             raise
 
 

@@ -9,7 +9,7 @@ import time
 from ringfence.errors import Unsupported
 from ringfence.linux import signals
 from ringfence.linux.cgroups import freezer
-from ringfence.linux.cgroups.setting import GONE
+from ringfence.linux.cgroups.setting import gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def release(places: Places, cgroup: str, pid: int) -> None:
         with open(f"{group.path}/cgroup.procs", "w") as file:
             file.write(str(pid))
     except OSError as error:
-        if error.errno not in (*GONE, errno.ESRCH):  # it has died meanwhile
+        if not gone(error) and error.errno != errno.ESRCH:  # it has died meanwhile
             raise
 
 
@@ -93,7 +93,7 @@ def processes(places: Places, cgroup: str) -> list[int]:
             with open(f"{directory}/cgroup.procs") as file:
                 found.update([int(line) for line in file])
         except OSError as error:  # in a threaded cgroup not supported: its processes are listed further up
-            if error.errno not in (*GONE, errno.EOPNOTSUPP):
+            if not gone(error) and error.errno != errno.EOPNOTSUPP:
                 raise
     return sorted(found)
 
@@ -108,7 +108,7 @@ def kill(places: Places, cgroup: str, signal: int) -> None:
             return
         _signal_all(places, cgroup, signal)
     except OSError as error:
-        if error.errno not in GONE:
+        if not gone(error):
             raise
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 
-from ringfence.errors import Unsupported
-from ringfence.linux import namespaces
 from ringfence.linux.cgroups.driver import CgroupDriver, driver
 from ringfence.linux.cgroups.layout import Hierarchy, Layout, layout
 
@@ -25,37 +23,14 @@ _CONTROLLERS = {"memory": "memory", "pids": "pids", "blockIO": "io", "hugepageLi
 """The v2 controller of a part of linux.resources; net_cls exists in v1 only."""
 
 
-def usable(manager: str = "") -> CgroupDriver:
-    """The driver, systemd's where `manager` is "systemd" (Unsupported but for root), of this machine.
-
-    "disabled" is one without hierarchies, for containers that stay in the cgroups of their caller.
-
-    Without privilege it is that of what is delegated; its `base` is where new cgroups may be made.
-    """
-    machine = layout()
-    if manager == "systemd":
-        return _systemd(machine)
-    if manager == "disabled":
-        none = driver(Layout([]))
-        none.base = None
-        return none
-    if namespaces.privileged():
-        return driver(machine)
-    tree = machine.unified
+def delegated() -> CgroupDriver:
+    """The driver of what is delegated to us; its `base` is None where nothing is."""
+    tree = layout().unified
     top = _top(tree) if tree is not None else None
     working = _working(f"{tree.mountpoint}{top}") if tree is not None and top is not None else ()
     found = driver(Layout([Hierarchy(working, tree.mountpoint, 2)] if tree is not None else []))
     found.base = top
     return found
-
-
-def _systemd(machine: Layout) -> CgroupDriver:
-    if not namespaces.privileged():
-        raise Unsupported("--systemd-cgroup: an ordinary user's systemd is not asked yet", hint="leave the flag out")
-    from ringfence.linux.cgroups.places import Places
-    from ringfence.linux.cgroups.systemd import SystemdDriver
-
-    return SystemdDriver(Places(machine, False))
 
 
 def unenforceable(resources: Mapping[str, Any], usable: CgroupDriver) -> list[str]:

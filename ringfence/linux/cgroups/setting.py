@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 from ringfence.linux import files
 
-GONE = (errno.ENOENT, errno.ENODEV)  # the second when a cgroup is removed between opening and reading its file
 LENT = "user.ringfence.lent."  # an extended attribute of this name and a controller's: see lending.py
-NO_MARKS = (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES)  # before Linux 5.7, or of a cgroup that is not ours
 UNLIMITED = 1 << 62  # v1 shows "no limit" as a number close to 2**63, rounded down to pages
+
+
+def gone(error: OSError) -> bool:
+    """Whether a cgroup or its file is not there; ENODEV when it is removed between opening and reading."""
+    import errno
+
+    return error.errno in (errno.ENOENT, errno.ENODEV)
+
+
+def unmarked(error: OSError) -> bool:
+    """Whether a cgroup cannot have extended attributes (before Linux 5.7), or is not ours."""
+    import errno
+
+    return error.errno in (errno.EOPNOTSUPP, errno.EPERM, errno.EACCES)
 
 
 class Setting:
@@ -53,7 +64,7 @@ class Group:
         try:
             text = files.read(path).rstrip("\n")
         except OSError as error:
-            if error.errno not in GONE:
+            if not gone(error):
                 raise
             text = ""
         if self.seen is not None:
@@ -79,7 +90,7 @@ class Group:
         try:
             return [name.removeprefix(LENT) for name in os.listxattr(self.path) if name.startswith(LENT)]
         except OSError as error:
-            if error.errno not in (*GONE, *NO_MARKS):
+            if not gone(error) and not unmarked(error):
                 raise
             return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringfence.commandline import Flag
 from ringfence.errors import NotFound
-from ringfence.runtime import delete, state
+from ringfence.runtime import claim, delete, state
 from ringfence.runtime.ringrun.several import REGEX, each
 from ringfence.runtime.ringrun.verb import Verb
 
@@ -24,7 +24,7 @@ def _delete(call: Call, id: str, force: bool) -> None:
     except NotFound:
         if not force:
             raise
-        state.remove(f"{call.root}/{state.check_id(id)}")  # of a create that was killed before its record
+        claim.remove(f"{call.root}/{claim.check_id(id)}")  # of a create that was killed before its record
         return
     call.warn(delete.delete(record, call.driver(record), force=force))
 

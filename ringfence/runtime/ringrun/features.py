@@ -8,6 +8,7 @@ from __future__ import annotations
 from ringfence import __version__, json
 from ringfence.linux import capabilities, mountoptions, seccomp
 from ringfence.oci import runtime_spec_fields as fields
+from ringfence.oci import runtime_spec_rare
 from ringfence.oci.runtime_spec import VERSION
 from ringfence.runtime.compile_process import GROUPS_ANNOTATION, INIT_ANNOTATION
 from ringfence.runtime.ringrun.verb import Verb
@@ -48,8 +49,8 @@ def features() -> dict[str, Any]:
             "selinux": {"enabled": True},
             "intelRdt": {"enabled": True, "schemata": True, "monitoring": True},
             "memoryPolicy": {
-                "modes": sorted(fields.MEMORY_POLICY_MODES),
-                "flags": sorted(fields.MEMORY_POLICY_FLAGS),
+                "modes": sorted(runtime_spec_rare.MEMORY_POLICY_MODES),
+                "flags": sorted(runtime_spec_rare.MEMORY_POLICY_FLAGS),
             },
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": True},

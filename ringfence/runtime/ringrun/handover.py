@@ -7,7 +7,6 @@ import os
 from ringfence.commandline import Flag
 from ringfence.errors import InvalidInput
 from ringfence.linux import sockets
-from ringfence.linux.pidfile import PidFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ def give(call: Call, executed: Executed) -> None:
     if call.flags.text("pidfd-socket"):
         _send(call.flags.text("pidfd-socket"), b"pidfd", os.pidfd_open(executed.pid))
     if call.flags.text("pid-file"):
+        from ringfence.linux.pidfile import PidFile
+
         PidFile(call.flags.text("pid-file")).write(executed.pid)
 
 

@@ -8,7 +8,7 @@ from ringfence.commandline import Flag
 from ringfence.linux import namespaces
 from ringfence.oci import runtime_spec
 from ringfence.runtime import create
-from ringfence.runtime.interface import Launch
+from ringfence.runtime.launch import Launch
 from ringfence.runtime.ringrun import handover
 
 TYPE_CHECKING = False

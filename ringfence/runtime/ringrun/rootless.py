@@ -6,6 +6,7 @@ import os
 
 from ringfence.errors import InvalidInput, Unsupported
 from ringfence.linux import cgroups, idmap
+from ringfence.linux.cgroups.rootless import unapplied
 from ringfence.runtime import rootless
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ def _inside(row: Any, ours: list[idmap.IdMapping], where: str) -> Any:
 def limits(call: Call, spec: dict[str, Any]) -> None:
     """Warn of limits that cannot be applied; with --rootless=false they are refused."""
     resources = (spec.get("linux") or {}).get("resources") or {}
-    lines = cgroups.unapplied(resources, cgroups.usable())
+    lines = unapplied(resources, cgroups.usable())
     if lines and call.options.text("rootless") == "false":
         raise Unsupported(lines[0], hint="--rootless=auto runs the container without them")
     call.warn(lines)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
-from _signal import signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
+from _signal import (  # type: ignore[import-not-found]  # without the 5 ms of `signal`
+    SIGCHLD,
+    SIGKILL,
+    SIGPIPE,
+    SIGSTOP,
+    SIGTSTP,
+    SIGTTIN,
+    SIGTTOU,
+    SIGURG,
+    SIGWINCH,
+    signal,
+)
 
-from ringfence.linux import signals
 from ringfence.runtime.compile_namespaces import requested
 
 TYPE_CHECKING = False
@@ -16,9 +26,7 @@ if TYPE_CHECKING:
     from ringfence.runtime.execute import Executed
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-_NOT_FORWARDED = {
-    signals.parse(name) for name in ("CHLD", "KILL", "STOP", "WINCH", "URG", "TTOU", "TTIN", "TSTP", "PIPE")
-}
+_NOT_FORWARDED = (SIGCHLD, SIGKILL, SIGSTOP, SIGWINCH, SIGURG, SIGTTOU, SIGTTIN, SIGTSTP, SIGPIPE)
 
 
 def adopt_orphans(spec: dict[str, Any]) -> None:
