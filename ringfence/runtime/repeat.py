@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ringfence.runtime.interface import Launch
 
 _MOST = 16  # plans, of some 40 kB each
-_SHORT = 12  # digits of docker's short id, by which an engine names a container's host
+_DIGITS, _SHORT = 64, 12  # of an id as engines draw them, and of docker's short id, by which they name its host
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _COMPARED = tuple(name for name in Facts.__slots__ if name not in ("driver", "monitoring", "root"))
 
 
@@ -92,8 +93,9 @@ def _monitor(plan: Plan, _spec: dict[str, Any], facts: Facts) -> None:
 
 
 def _comparable(launch: Launch) -> bool:
-    """Whether its text is all that is in its spec, and nothing is asked of the plan beside."""
-    return bool(launch.text) and launch.fault == (-1, 0) and not launch.environment
+    """Whether its text is all that is in its spec, nothing is asked of the plan beside, and its id is no other word."""
+    plain = bool(launch.text) and launch.fault == (-1, 0) and not launch.environment
+    return plain and len(launch.id) == _DIGITS and _HEXADECIMAL.issuperset(launch.id)
 
 
 def _key(launch: Launch) -> str:

@@ -273,10 +273,11 @@ class LinkedSnapshots:
             raise Conflict(f"snapshot {key} exists already")
 
     def _check_parent(self, parent: str) -> None:
+        if "/" not in parent and os.path.islink(f"{self.directory}/committed/{parent}"):
+            return
         if not self.exists(parent):
             raise NotFound(f"no such parent snapshot: {parent}")
-        if self.kind(parent) != "committed":
-            raise Conflict(f"snapshot {parent} is not committed: it cannot be a parent")
+        raise Conflict(f"snapshot {parent} is not committed: it cannot be a parent")
 
     def _child(self, name: str) -> str:
         for key in _names(f"{self.directory}/view"):
