@@ -13,38 +13,51 @@ from ringfence.errors import CannotExecute, Failed, InvalidInput
 from ringfence.runtime import repeat
 from ringfence.runtime.compile import compile_container
 from ringfence.runtime.facts import Facts
+from ringfence.runtime.interface import Launch
+from ringfence.runtime.native import OciRuntime
 from ringfence.runtime.plan import Plan
+from ringfence.runtime.sandbox import Sandboxes
 
 
-class Watched:
-    """What became of the plans that were kept: for each start that found one, whether it could be taken."""
+class Checked(repeat.Compiled):
+    """One that is compared, when it is taken, with what would have been compiled."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, kept: repeat.Compiled, taken: list[bool]) -> None:
+        self._kept = kept
+        self._taken = taken
+
+    def again(self, spec: dict[str, Any], facts: Facts) -> tuple[Plan, bytes] | None:
+        found = self._kept.again(spec, facts)
+        self._taken.append(found is not None)
+        if found is not None:
+            assert facts.monitoring is not None
+            compiled = compile_container(spec, facts)
+            stdio = "terminal" if facts.monitoring.terminal else "pipes"
+            assert found[1] == compiled.encode(stdio=stdio, stdin=facts.monitoring.stdin, parent="monitor")
+            assert [repr(one) for one in found[0].operations] == [repr(one) for one in compiled.operations]
+            assert found[0].slots == compiled.slots
+        return found
+
+
+class Watched(repeat.Plans):
+    """`taken` tells of each start that found a plan whether it could have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.taken: list[bool] = []
-        again = repeat.Compiled.again
 
-        def watch(compiled: repeat.Compiled, spec: dict[str, Any], facts: Facts) -> tuple[Plan, bytes] | None:
-            found = again(compiled, spec, facts)
-            self.taken.append(found is not None)
-            if found is not None:
-                self._compare(found, compile_container(spec, facts), facts)
-            return found
-
-        monkeypatch.setattr(repeat.Compiled, "again", watch)
-
-    @staticmethod
-    def _compare(found: tuple[Plan, bytes], compiled: Plan, facts: Facts) -> None:
-        assert facts.monitoring is not None
-        stdio = "terminal" if facts.monitoring.terminal else "pipes"
-        encoded = compiled.encode(stdio=stdio, stdin=facts.monitoring.stdin, parent="monitor")
-        assert found[1] == encoded
-        assert [repr(one) for one in found[0].operations] == [repr(one) for one in compiled.operations]
-        assert found[0].slots == compiled.slots
+    def of(self, launch: Launch) -> repeat.Compiled | None:
+        known = super().of(launch)
+        return None if known is None else Checked(known, self.taken)
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    return Watched(monkeypatch)
+def watched(engine: Engine) -> Watched:
+    """Of an engine that has started one container, and so keeps plans from now on."""
+    runtime, plans = engine.runtime, Watched()
+    assert isinstance(runtime, OciRuntime)
+    runtime._sandboxes, runtime._plans = Sandboxes(), plans
+    return plans
 
 
 OPTIONS: list[dict[str, Any]] = [
@@ -63,9 +76,7 @@ OPTIONS: list[dict[str, Any]] = [
 def test_it_is_the_one_that_would_be_compiled(engine: Engine, watched: Watched, options: dict[str, Any]) -> None:
     command = ["sh", "-c", "hostname; echo done"]
     results = [engine.run("host", command, rm=True, **{"network": "none"} | options) for _ in range(4)]
-    assert watched.taken, "the third start finds what the second has left"
-    if options != {"userns": "auto"}:  # whose ids are others each time
-        assert any(watched.taken)
+    assert watched.taken == [True, True, True]
     for result in results:
         name, done = result.stdout.decode().split()
         assert done == "done"
@@ -101,7 +112,7 @@ def test_cgroups_that_say_something_else_than_before_are_heeded(engine: Engine, 
         engine.runtime.close()  # what is prepared has all processors
         (hierarchy / name / "cpuset.cpus").write_text("0")
         assert engine.run("host", command, rm=True, network="none", cgroup_parent=name).stdout == b"0\n"
-        assert watched.taken == [True, False]
+        assert watched.taken == [False, True, False]  # at first there is no parent, and then it has one processor
     finally:
         engine.runtime.close()
         for directory in hierarchy.parent.glob(f"*/{name}"):
