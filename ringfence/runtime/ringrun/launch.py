@@ -9,7 +9,7 @@ from ringfence.linux import namespaces
 from ringfence.oci import runtime_spec
 from ringfence.runtime import create
 from ringfence.runtime.launch import Launch
-from ringfence.runtime.ringrun import handover
+from ringfence.runtime.ringrun import handover, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         no_pivot=call.flags.on("no-pivot"),
         hook_environment=[f"{name}={value}" for name, value in os.environ.items()],
         fault=call.fault,
+        meanwhile=_load_for_the_end if stays else None,
     )
     call.proxy = proxy = _proxy()
     executed = create.create(
@@ -61,6 +62,8 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         prepare=proxy.prepare if proxy is not None else None,
     )
     call.warn(executed.warnings)
+    if stays and not call.flags.on("no-subreaper"):
+        terminal.adopt_orphans(spec)
     try:
         handover.give(call, executed)
         if proxy is not None and not wait:
@@ -69,6 +72,12 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         destroy(call)
         raise
     return executed
+
+
+def _load_for_the_end() -> None:
+    """While the helper works on another processor: the modules that `destroy` needs."""
+    for name in ("runtime.delete", "linux.cgroups.live"):
+        __import__(f"ringfence.{name}")
 
 
 def _proxy() -> Proxy | None:

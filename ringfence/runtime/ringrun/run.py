@@ -20,8 +20,6 @@ def run(call: Call) -> int:
     if detach:
         executed.release()
         return 0
-    if not call.flags.on("no-subreaper"):
-        terminal.adopt_orphans(call.record().spec)
     status = terminal.attend(executed, held)
     if call.proxy is not None:
         call.warn(call.proxy.finish())
