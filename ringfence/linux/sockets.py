@@ -21,7 +21,6 @@ from _socket import (
     NETLINK_ROUTE,
     SCM_RIGHTS,
     SHUT_WR,
-    SO_ACCEPTCONN,
     SO_ERROR,
     SO_PROTOCOL,
     SO_REUSEADDR,
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX", "IPPROTO_IPV6", "IPV6_V6ONLY", "MSG_DONTWAIT", "MSG_NOSIGNAL",
     "MSG_PEEK", "MSG_TRUNC", "NETLINK_ROUTE", "SHUT_WR", "SOCK_CLOEXEC", "SOCK_DGRAM", "SOCK_NONBLOCK", "SOCK_RAW",
-    "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_ERROR", "SO_PROTOCOL", "SO_REUSEADDR", "Socket",
+    "SOCK_SEQPACKET", "SOCK_STREAM", "SOL_SOCKET", "SO_ERROR", "SO_PROTOCOL", "SO_REUSEADDR", "Socket",
     "accept", "allow_foreign", "inet_ntop", "inet_pton", "of_process", "pack_address", "pair", "receive_descriptors",
     "send_descriptors",
 ]  # fmt: skip

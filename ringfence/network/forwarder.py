@@ -17,7 +17,7 @@ from ringfence.errors import Conflict, Failed
 from ringfence.linux import pidfd, processes, sockets
 from ringfence.linux.filedescriptor import Room
 from ringfence.linux.signals import SIGKILL
-from ringfence.network.ports import FORWARDER, Reserved, holds
+from ringfence.network.ports import FORWARDER, PROTOCOLS, Reserved, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,15 +81,17 @@ def share(file: str, ports: Sequence[Port]) -> list[Reserved]:
     """Those of the ports that the forwarder with this file has, by its own sockets, so that they outlive it.
 
     None where the kernel lets nobody look into another process (kernel.yama.ptrace_scope is 3): they can be taken
-    anew, once it has ended.
+    anew, once it has ended. A connection's socket must not be touched: as long as we had it, the forwarder's epoll
+    would go on telling of a connection that it has closed and forgotten (epoll(7), Questions and answers).
     """
     found: list[Reserved] = []
     pid = running(file)
     try:
         with pidfd.open(pid) as process:
-            for number in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
-                    _sort_in(found, ports, sockets.of_process(process.fileno(), int(number)))
+            _ringinit, _forward, _name, first, *words = processes.command(pid)  # see `start`
+            routes = sum(word in PROTOCOLS for word in words)  # the helper has cut each route in three, at its commas
+            for number in range(int(first) + 2, int(first) + 2 + routes):
+                _sort_in(found, ports, sockets.of_process(process.fileno(), number))
     except OSError as error:
         for one in found:
             one.close()
@@ -107,7 +109,7 @@ def _sort_in(found: list[Reserved], ports: Sequence[Port], socket: sockets.Socke
                 found += (same := [Reserved(port, [])])
             same[0].sockets.append(socket)
             return
-    socket.close()  # it is a connection's, or that of another port
+    socket.close()  # another port's
 
 
 def stop(file: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORWARDER = "forward"  # the role of the helper that keeps the sockets; its next argument says for whom
 NAMES = "ringfence.network.dns.server"  # what the arguments of the server of names have (ringfence/network/dns)
 _KINDS = {"tcp": (sockets.SOCK_STREAM, 0), "udp": (sockets.SOCK_DGRAM, 0), "sctp": (sockets.SOCK_STREAM, 132)}
-_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}  # IPPROTO_*
+PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}  # IPPROTO_*
 _WILDCARDS = {"": ("0.0.0.0", "::"), "0.0.0.0": ("0.0.0.0",), "::": ("::",)}
 _BACKLOG = 4096  # the kernel takes net.core.somaxconn if that is less
 _ATTEMPTS = 100
@@ -74,15 +74,11 @@ def reserve(ports: Sequence[Port], last: int = 0) -> list[Reserved]:
 
 
 def holds(socket: sockets.Socket, port: Port) -> bool:
-    """Whether it is one that `reserve` has made for this port, and not a connection through one."""
-    if socket.family not in (sockets.AF_INET, sockets.AF_INET6):
-        return False
+    """Whether it is one that `reserve` has made for this port."""
     address, number = socket.getsockname()[:2]
     if number != port.host_port or address not in _WILDCARDS.get(port.host_ip, (port.host_ip,)):
         return False
-    if port.protocol == "tcp" and not socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_ACCEPTCONN):
-        return False
-    return socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PROTOCOL) == _NUMBERS[port.protocol]
+    return socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PROTOCOL) == PROTOCOLS[port.protocol]
 
 
 def _anywhere(ports: Sequence[Port]) -> list[Reserved]:

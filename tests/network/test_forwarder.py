@@ -261,6 +261,32 @@ def test_hundreds_of_connections_at_once_are_served_and_all_their_descriptors_cl
     on_machine(work)
 
 
+def test_its_sockets_can_be_shared_while_connections_come_and_go(tmp_path: Path) -> None:
+    def work(machine: Machine) -> None:
+        web = machine.container(WEB)
+        web.serve(80)
+        with forwarding(tmp_path / "lock", BOTH, web.addresses):
+            over = threading.Event()
+
+            def come_and_go() -> None:
+                while not over.is_set():
+                    socket.create_connection(HERE_8080).close()
+
+            client = threading.Thread(target=come_and_go)
+            client.start()
+            try:
+                for _ in range(500):
+                    shared = forwarder.share(str(tmp_path / "lock"), BOTH)
+                    assert [one.port.protocol for one in shared] == ["tcp", "udp"]
+                    for one in shared:
+                        one.close()
+            finally:
+                over.set()
+                client.join()
+
+    on_machine(work)
+
+
 def test_who_cannot_be_accepted_for_want_of_descriptors_waits_and_costs_no_processor_time(tmp_path: Path) -> None:
     def work(machine: Machine) -> None:
         web = machine.container(WEB)
