@@ -26,11 +26,12 @@ LOST = 255
 class Session:
     """`id` is the container's (or exec session's), `pid` its program's, `tty` whether it has a terminal.
 
-    Use it with `select`/`poll` through `fileno()`. The owner (of `launch` and `exec_session`) ends with `finish`.
+    Use it with `select`/`poll` through `fileno()`. The owner (of `launch` and `exec_session`) ends with `finish`,
+    which calls `at_exit`: True says that the program has ended, False that its monitor was killed and it may go on.
     """
 
     def __init__(self, id: str, connection: sockets.Socket, *, tty: bool, pid: int = 0, stdin: bool = False,
-                 at_exit: Callable[[], None] | None = None) -> None:  # fmt: skip
+                 at_exit: Callable[[bool], None] | None = None) -> None:  # fmt: skip
         self.id = id
         self.pid = pid
         self.tty = tty
@@ -74,7 +75,7 @@ class Session:
         code = self.exit_code
         if self._at_exit is not None:
             self.disown()  # first, for removing waits for the monitor; if we are killed, the next command removes
-            self._at_exit()
+            self._at_exit(self.exit_record is not None)
             self._at_exit = None
         self.close()
         return code

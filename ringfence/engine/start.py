@@ -85,7 +85,9 @@ def begin(engine: Engine, record: ContainerRecord, *, window: tuple[int, int] = 
     finally:
         if plug is not None:
             plug.close()
-    owner = (lambda: finish(engine, record, later=repeated)) if record.auto_remove and not locked else None
+    owner = None
+    if record.auto_remove and not locked:
+        owner = lambda ended: finish(engine, record, later=repeated and ended)  # noqa: E731
     return Session(record.id, started.control, tty=options.tty, pid=started.pid, stdin=options.interactive,
                    at_exit=owner)  # fmt: skip
 
