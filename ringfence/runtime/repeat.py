@@ -59,6 +59,8 @@ class Compiled:
                 value = _renamed(value, facts.id, self._facts.id)
             if value != getattr(self._facts, name):
                 return False
+        if bool(facts.root) != bool(self._facts.root):
+            return False
         one, other = facts.monitoring, self._facts.monitoring
         if one is None or other is None or (one.stdin, one.window) != (other.stdin, other.window):
             return False
