@@ -62,9 +62,9 @@ def launch(call: Call, *, wait: bool, stays: bool) -> Executed:
         prepare=proxy.prepare if proxy is not None else None,
     )
     call.warn(executed.warnings)
-    if stays and not call.flags.on("no-subreaper"):
-        terminal.adopt_orphans(spec)
     try:
+        if stays and not call.flags.on("no-subreaper"):
+            terminal.adopt_orphans(spec)
         handover.give(call, executed)
         if proxy is not None and not wait:
             (proxy.keep_on if stays else proxy.await_ready)(executed.pid)
