@@ -21,7 +21,7 @@ FORBIDDEN = {
     "importlib.metadata", "inspect", "isal", "json", "logging", "multiprocessing", "pathlib", "random", "re", "shutil",
     "signal", "socket", "subprocess", "tarfile", "tempfile", "traceback", "typing", "urllib", "uuid", "zipfile",
 }  # fmt: skip
-MOST_MODULES = {"run": 170, "ringrun": 66}
+MOST_MODULES = {"run": 164, "ringrun": 66}
 
 
 def imported(argv: list[str], environment: dict[str, str]) -> list[str]:
@@ -49,7 +49,10 @@ def test_ringfence_run_imports_nothing_heavy(host_root: Path, short_directory: P
         "RINGFENCE_STATE": str(short_directory / "state"),
     }
 
-    modules = imported([str(COMMANDS / "ringfence"), "run", "--rm", "--network", "none", "host", "true"], environment)
+    argv = [str(COMMANDS / "ringfence"), "run", "--rm", "--network", "none", "host", "true"]
+    imported(argv, environment)  # the first in a while looks whether the image is as the host is, and caches a filter
+
+    modules = imported(argv, environment)
 
     assert over_budget(modules) == []
     assert len(modules) <= MOST_MODULES["run"], modules

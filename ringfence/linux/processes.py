@@ -51,6 +51,14 @@ def alive(pid: int, start_time: int) -> bool:
     return present.start_time == start_time and present.state not in _DEAD
 
 
+def ended(pid: int) -> bool:
+    """Whether a process that nobody has waited for yet, so that its pid is still its own, has ended."""
+    try:
+        return status(pid).state in _DEAD
+    except ProcessLookupError:
+        return True
+
+
 def children(pid: int) -> list[int]:
     """The pids of its children, those of all its threads; ProcessLookupError if `pid` does not exist."""
     _read(pid, "stat")

@@ -204,7 +204,13 @@ class _Connector:
             if self._connect is not None:
                 self._connect(pid)
             reply = "0 "
-        except RingfenceError as error:
+        except (RingfenceError, OSError) as error:
+            from ringfence.linux import processes
+
+            if processes.ended(pid):  # it had failed at its part: the report, which comes next, says at what
+                return
+            if not isinstance(error, RingfenceError):
+                raise
             self.failure = error
         finally:
             _reply(control, reply)

@@ -9,12 +9,13 @@ import pytest
 
 from ringfence.engine.session import Session
 from ringfence.errors import Conflict, RingfenceError
-from ringfence.linux import namespaces
+from ringfence.linux import namespaces, processes
 from ringfence.linux.rtnetlink import RouteConnection
 from ringfence.runtime.interface import Launch, Monitoring
 from ringfence.runtime.native import OciRuntime
 from tests import leaks
 from tests.bundles import Bundle
+from tests.cli.driver import eventually
 
 
 def launch(bundle: Bundle, connect: object) -> Launch:
@@ -40,6 +41,22 @@ def test_what_it_raises_ends_the_start_and_leaves_nothing(bundle: Bundle, runtim
     before = leaks.Census.take(bundle.path.parent)
     with pytest.raises(Conflict, match="port 80 is taken"):
         runtime.start(launch(bundle, refuse))
+    leaks.assert_nothing_left(before)
+
+
+def test_a_container_that_fails_meanwhile_says_at_what(bundle: Bundle, runtime: OciRuntime) -> None:
+    """It makes its mounts while its networks are connected."""
+
+    def too_late(pid: int) -> None:
+        eventually(lambda: processes.ended(pid), "its failure")
+        namespaces.open(pid, "network").close()
+
+    bundle.run(runtime)
+    over_a_file = {"destination": "/etc/passwd", "source": "/tmp", "type": "bind", "options": ["bind"]}
+    bundle.spec["mounts"].append(over_a_file)
+    before = leaks.Census.take(bundle.path.parent)
+    with pytest.raises(RingfenceError, match="/etc/passwd"):
+        runtime.start(launch(bundle, too_late))
     leaks.assert_nothing_left(before)
 
 
