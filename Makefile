@@ -5,13 +5,13 @@ PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 HELPER := ringfence/ringinit
-SOURCES := $(shell find ringfence tests -name '*.py' 2>/dev/null)
+PACKAGE := $(shell find ringfence -name '*.py')
 TESTS ?= tests
 
 .PHONY: demo test soak test-v2 test-systemd test-vm lint bench clean setup peers debian-rootfs
 .DELETE_ON_ERROR:
 
-setup: $(VENV)/installed $(HELPER)
+setup: $(VENV)/installed $(HELPER) $(VENV)/frozen
 
 demo: setup
 	@demo/demo.sh
@@ -50,6 +50,11 @@ $(VENV)/installed: pyproject.toml setup.py bin/ringfence bin/ringrun | $(PYTHON)
 $(HELPER): native/ringinit.c setup.py | $(VENV)/installed
 	$(PYTHON) -W ignore setup.py --quiet build_native
 
+# What changed since is imported from its source, so that this only saves time (ringfence/frozen.py).
+$(VENV)/frozen: $(PACKAGE) | $(VENV)/installed
+	$(PYTHON) -m ringfence.freeze
+	@touch $@
+
 $(PYTHON):
 	@tools/prepare.sh $(PYTHON3)
 	$(PYTHON3) -m venv $(VENV)
@@ -62,5 +67,5 @@ debian-rootfs:
 	@tests/debian.sh
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info $(HELPER) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info $(HELPER) ringfence/*.frozen .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find ringfence tests -name __pycache__ -prune -exec rm -rf {} +

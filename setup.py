@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: compile `native/ringinit.c` into the package, and install our own entry scripts.
+"""What pyproject.toml cannot say: compile `native/ringinit.c`, freeze the modules, and install our own entry scripts.
 
 The scripts are not console_scripts, because the ones that pip generates import `re` (5 ms of each start).
 Called directly, `python setup.py build_native` refreshes `ringfence/ringinit` in the source tree.
@@ -16,6 +16,9 @@ from pathlib import Path
 from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
 from setuptools.errors import CompileError
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ringfence.freeze import PATH, freeze
 
 SOURCE = Path("native/ringinit.c")
 PACKAGED = Path("ringfence/ringinit")
@@ -76,14 +79,18 @@ class BuildNative(Command):
     def run(self) -> None:
         target = self.target()
         target.parent.mkdir(parents=True, exist_ok=True)
+        freeze(target.parent, self.frozen(), installation=not self.editable_mode)
         newest = max(path.stat().st_mtime_ns for path in (SOURCE, Path(__file__)))
         if not target.exists() or target.stat().st_mtime_ns < newest:
             compile_helper(target)
         if self.editable_mode:  # pip compiles the bytecode of copied files only
             compileall.compile_dir("ringfence", quiet=1)
 
+    def frozen(self) -> Path:
+        return self.target().with_name(Path(PATH).name)
+
     def get_outputs(self) -> list[str]:
-        return [str(self.target())]
+        return [str(self.target()), str(self.frozen())]
 
     def get_output_mapping(self) -> dict[str, str]:
         return {}

@@ -71,6 +71,10 @@ def test_an_install_has_the_helper_the_data_and_our_scripts(tree: Path, tmp_path
     for script in ("ringfence", "ringrun"):
         text = files[script].read_text()
         assert text.startswith("#!") and "import re" not in text
+    program = "from ringfence import frozen; frozen.use(); import ringfence.oci as o; print(o.__loader__, o.__file__)"
+    place = files["ringinit"].parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True, check=True)
+    assert "frozen.Finder" in done.stdout and done.stdout.endswith(f" {place}/ringfence/oci/__init__.py\n")
     modules = {str(path.relative_to(PROJECT)) for path in (PROJECT / "ringfence").rglob("*.py")}
     installed = [str(path) for path in (tmp_path / "installed").rglob("*.py")]
     assert [module for module in modules if not any(path.endswith(module) for path in installed)] == []

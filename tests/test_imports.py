@@ -18,6 +18,8 @@ PACKAGE = PROJECT / "ringfence"
 DOORS: dict[str, set[str]] = {
     "errors": set(),
     "json": set(),
+    "frozen": set(),
+    "freeze": {"frozen"},
     "linux": set(),
     "oci": set(),
     "commandline": set(),
