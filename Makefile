@@ -43,7 +43,7 @@ bench: setup
 	$(PYTHON) -m bench
 
 # An editable install, so that the tree that is tested is the tree that is read.
-$(VENV)/installed: pyproject.toml setup.py bin/ringfence bin/ringrun | $(PYTHON)
+$(VENV)/installed: pyproject.toml setup.py native/command.c | $(PYTHON)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

@@ -1,27 +1,32 @@
-"""What pyproject.toml cannot say: compile `native/ringinit.c`, freeze the modules, and install our own entry scripts.
+"""What pyproject.toml cannot say: compile `native/ringinit.c` and the commands, and freeze the modules.
 
-The scripts are not console_scripts, because the ones that pip generates import `re` (5 ms of each start).
+The commands are no console_scripts, but programs (native/command.c says why).
 Called directly, `python setup.py build_native` refreshes `ringfence/ringinit` in the source tree.
 """
 
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import shutil
 import subprocess
 import sys
+from distutils.command.build_scripts import build_scripts  # setuptools brings it, under this name alone
 from pathlib import Path
 
 from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
 from setuptools.errors import CompileError
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from ringfence.freeze import PATH, freeze
 
+HERE = Path(__file__).resolve().parent
 SOURCE = Path("native/ringinit.c")
 PACKAGED = Path("ringfence/ringinit")
+COMMAND = Path("native/command.c")
+COMMANDS = ("ringfence", "ringrun")
 # musl first where it is: a static program of its starts in 60 us, one of glibc in 320, and each start executes it.
 COMPILERS = ("musl-gcc", "cc", "gcc", "clang", "tcc")
 # Static first: no dynamic linker to run at each start, and no shared library pages in each monitor.
@@ -35,13 +40,14 @@ def compilers() -> list[list[str]]:
     return [[name] for name in COMPILERS if shutil.which(name)]
 
 
-def compile_helper(target: Path) -> None:
+def compile_program(source: Path, target: Path, *defines: str) -> None:
     """Compile to a temporary name and rename: a monitor that runs the old file keeps it (and ETXTBSY is avoided)."""
     complaints = []
     partial = target.with_name(target.name + ".partial")
     for compiler in compilers():
         for flavour in FLAVOURS:
-            argv = [*compiler, *flavour, *os.environ.get("CFLAGS", "").split(), str(SOURCE), "-o", str(partial)]
+            flags = [*flavour, *os.environ.get("CFLAGS", "").split(), *defines]
+            argv = [*compiler, *flags, str(source), "-o", str(partial)]
             print(" ".join(argv), flush=True)
             try:
                 done = subprocess.run(argv, capture_output=True, text=True)
@@ -82,7 +88,7 @@ class BuildNative(Command):
         freeze(target.parent, self.frozen(), installation=not self.editable_mode)
         newest = max(path.stat().st_mtime_ns for path in (SOURCE, Path(__file__)))
         if not target.exists() or target.stat().st_mtime_ns < newest:
-            compile_helper(target)
+            compile_program(SOURCE, target)
         if self.editable_mode:  # pip compiles the bytecode of copied files only
             compileall.compile_dir("ringfence", quiet=1)
 
@@ -99,6 +105,24 @@ class BuildNative(Command):
         return [str(SOURCE)]
 
 
+class BuildCommands(build_scripts):
+    """The commands, which know this Python and, if the package stays where it is, its place."""
+
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.editable_mode = False
+
+    def run(self) -> None:
+        Path(self.build_dir).mkdir(parents=True, exist_ok=True)
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        for name in COMMANDS:
+            values = {"NAME": name, "VERSION": version, "PYTHON": sys.executable}
+            if self.editable_mode:
+                values["SOURCE"] = str(HERE)
+            target = Path(self.build_dir, name)
+            compile_program(COMMAND, target, *(f"-D{key}={json.dumps(value)}" for key, value in values.items()))
+
+
 class BuildWithNative(build):
     sub_commands = [*build.sub_commands, ("build_native", None)]  # noqa: RUF012  (as setuptools declares it)
 
@@ -111,7 +135,7 @@ class BinaryDistribution(Distribution):
 
 
 setup(
-    cmdclass={"build": BuildWithNative, "build_native": BuildNative},
+    cmdclass={"build": BuildWithNative, "build_native": BuildNative, "build_scripts": BuildCommands},
     distclass=BinaryDistribution,
-    scripts=["bin/ringfence", "bin/ringrun"],
+    scripts=[str(COMMAND)],
 )

@@ -13,7 +13,8 @@ from tests import needs
 from tests.bundles import Bundle
 from tests.conftest import copy_by_links
 
-COMMANDS = Path(sys.executable).parent
+# As native/command.c does it.
+COMMAND = ["-I", "-c", "import sys; from ringfence import command; command.run(sys.argv.pop(1))"]
 
 # Each costs milliseconds with what it brings along (`python -X importtime -c "import typing"`), and none is needed.
 FORBIDDEN = {
@@ -49,7 +50,7 @@ def test_ringfence_run_imports_nothing_heavy(host_root: Path, short_directory: P
         "RINGFENCE_STATE": str(short_directory / "state"),
     }
 
-    argv = [str(COMMANDS / "ringfence"), "run", "--rm", "--network", "none", "host", "true"]
+    argv = [*COMMAND, "ringfence", "run", "--rm", "--network", "none", "host", "true"]
     imported(argv, environment)  # the first in a while looks whether the image is as the host is, and caches a filter
 
     modules = imported(argv, environment)
@@ -63,7 +64,7 @@ def test_ringrun_imports_nothing_heavy(bundle: Bundle, short_directory: Path) ->
     bundle.spec["process"]["args"] = ["true"]
     root = str(short_directory / "ringrun")
 
-    argv = [str(COMMANDS / "ringrun"), "--root", root, "run", "--bundle", str(bundle.write()), short_directory.name]
+    argv = [*COMMAND, "ringrun", "--root", root, "run", "--bundle", str(bundle.write()), short_directory.name]
     modules = imported(argv, {"PATH": os.environ["PATH"]})
 
     assert over_budget(modules) == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _io
 import _signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
-import gc
 import os
 import sys
 
@@ -230,9 +229,7 @@ def _interrupt_again(lost: UnraisableHookArgs) -> None:
 
 
 def script() -> NoReturn:
-    """The entry of bin/ringfence. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
-    # The imports of `run` alone allocate enough for a hundred collections, which find nothing and cost 5 ms in all.
-    gc.set_threshold(100_000)
+    """The entry of the command. Leaves at once: taking the interpreter apart costs 3 ms and frees nothing we need."""
     sys.unraisablehook = _interrupt_again
     _open_standard_streams()
     status = main(sys.argv[1:])

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parent.parent.parent
 
 def entry(*words: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}
-    argv = [sys.executable, *options, str(PROJECT / "bin" / "ringfence"), *words]
+    argv = [sys.executable, *options, "-c", "from ringfence import command; command.run('ringfence')", *words]
     return subprocess.run(argv, env=environment, capture_output=True, text=True)
 
 

@@ -22,6 +22,8 @@ import ringfence
 from tests import needs
 
 PROJECT = Path(ringfence.__file__).parent.parent
+RUN = "import sys; from ringfence import command; command.run(sys.argv.pop(1))"
+"""As native/command.c, but with the package that PYTHONPATH names."""
 FIRST, COUNT = 2_000_000_000, 65536
 """Subordinate ids that no distribution hands out."""
 
@@ -76,7 +78,7 @@ class Person:
 
     def argv(self, program: str) -> list[str]:
         """The beginning of a command line of ours."""
-        return [self.python, str(self.home / "lib/bin" / program)]
+        return [self.python, "-c", RUN, program]
 
     def ringfence(self, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         return self(*self.argv("ringfence"), *words, **options)
@@ -120,8 +122,7 @@ class Person:
 
 
 def _install(target: Path) -> None:
-    """The package, its commands and what it imports, for everybody to read."""
-    shutil.copytree(PROJECT / "bin", target / "bin")
+    """The package and what it imports, for everybody to read."""
     shutil.copytree(PROJECT / "ringfence", target / "ringfence")  # with what is compiled: nobody writes it there
     for name in ("isal", "backports"):
         found = importlib.util.find_spec(name)

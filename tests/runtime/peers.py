@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-RINGRUN = [sys.executable, str(Path(__file__).parents[2] / "bin" / "ringrun")]
+RINGRUN = [str(Path(sys.executable).with_name("ringrun"))]
 NAMES = ("ringrun", "runc", "crun")
 
 

@@ -6,7 +6,6 @@ usage errors too, with one line on stderr that goes to the file of `--log` as we
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from _signal import SIG_DFL, SIGCHLD, signal  # type: ignore[import-not-found]  # without the 5 ms of `signal`
@@ -143,9 +142,8 @@ def _report(call: Call, error: Exception) -> None:
 
 
 def script() -> None:
-    """The entry of bin/ringrun."""
+    """The entry of the command."""
     signal(SIGCHLD, SIG_DFL)  # where our caller ignores it we could not wait for anybody
-    gc.set_threshold(100_000)  # there is no garbage on the way to a container, and looking for it costs milliseconds
     status = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
