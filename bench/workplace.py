@@ -77,12 +77,21 @@ def _hugetlb(state: Path) -> Iterator[None]:
         yield
     finally:
         if mounted:
-            for parent in ("ringfence", "ringrun", "libpod_parent"):  # used in this hierarchy by this run alone
-                for path, _, _ in os.walk(directory / parent, topdown=False):
-                    with contextlib.suppress(OSError):
-                        os.rmdir(path)
+            deadline = time.monotonic() + 5
+            while not _cleared(directory) and time.monotonic() < deadline:  # a sandbox is being undone
+                time.sleep(0.1)
             time.sleep(0.5)  # a hierarchy that is unmounted with its cgroups still dying stays, and v2 lacks hugetlb
             subprocess.run(["umount", directory], check=False)
+
+
+def _cleared(hierarchy: Path) -> bool:
+    """Whether nothing is left of what this run alone made in the hierarchy."""
+    parents = [hierarchy / name for name in ("ringfence", "ringrun", "libpod_parent")]
+    for parent in parents:
+        for path, _, _ in os.walk(parent, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+    return not any(parent.exists() for parent in parents)
 
 
 def crun_refuses(state: Path) -> bool:

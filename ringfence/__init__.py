@@ -1,6 +1,6 @@
 """Ringfence: the whole container stack in one readable Python package."""
 
-from __future__ import annotations
+# Here, in command.py and in frozen.py nothing is imported from __future__: that is a file to look for.
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,5 @@
 """Where the programs `ringfence` and `ringrun` (native/command.c) begin in Python, which has not imported `site`."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from _frozen_importlib_external import PathFinder
@@ -30,7 +28,7 @@ class Elsewhere:
     """The last finder: what is not found without `site` (a foreign package beside an editable install) is with it."""
 
     @classmethod
-    def find_spec(cls, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(cls, name: str, path: "Sequence[str] | None" = None, target: object = None) -> "ModuleSpec | None":
         """See importlib.abc.MetaPathFinder."""
         sys.meta_path.remove(cls)
         import site

@@ -5,6 +5,7 @@ the bytes that a start would take in.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import marshal
@@ -44,13 +45,27 @@ def freeze(package: Path, target: Path, *, installation: bool = False) -> None:
 
 def compiled(path: Path) -> CodeType:
     """The code of one source, as the commands run it."""
-    tree = Bare().visit(ast.parse(path.read_bytes(), str(path)))
-    code: CodeType = compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)
+    bare = Bare()
+    tree = bare.visit(ast.parse(path.read_bytes(), str(path)))
+    code: CodeType = compile(ast.fix_missing_locations(tree), str(path), "exec", bare.flags, dont_inherit=True)
     return code
 
 
 class Bare(ast.NodeTransformer):
-    """Takes docstrings, and the annotations of functions, out of a tree; those of classes may mean something."""
+    """Takes docstrings, and the annotations of functions, out of a tree; those of classes may mean something.
+
+    `flags` are the compiler's that stand for an import from __future__, which would look for a file.
+    """
+
+    def __init__(self) -> None:
+        self.flags = 0
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        if node.module != "__future__":
+            return node
+        for one in node.names:
+            self.flags |= getattr(__future__, one.name).compiler_flag
+        return None
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         return self._without_docstring(node)

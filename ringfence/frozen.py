@@ -8,8 +8,6 @@ Its layout: Python's magic number, which changes with the bytecode; in 8 bytes e
 the whole; the index, a marshalled dict of entries by module name; the code objects, each marshalled.
 """
 
-from __future__ import annotations
-
 import marshal
 import os
 import sys
@@ -57,7 +55,7 @@ class Finder:
 
     __slots__ = ("_codes", "_index", "_newest")
 
-    def __init__(self, index: dict[str, Entry], codes: int, newest: int) -> None:
+    def __init__(self, index: "dict[str, Entry]", codes: int, newest: int) -> None:
         self._index = index
         self._codes = codes
         self._newest = newest
@@ -84,10 +82,10 @@ class Finder:
     def create_module(self, spec: ModuleSpec) -> None:
         """As Python makes them."""
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         exec(self.get_code(module.__name__), module.__dict__)
 
-    def get_code(self, name: str) -> CodeType:
+    def get_code(self, name: str) -> "CodeType":
         """For `python -m`, too."""
         position, length, package, *_ = self._index[name]
         file = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)  # kept open it would have a number that `--preserve-fds` names
