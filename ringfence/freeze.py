@@ -18,15 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    from ringfence.frozen import Entry
-
 ALREADY = ("ringfence", "ringfence.frozen")
 """Imported before the file is looked into."""
 
 
 def freeze(package: Path, target: Path, *, installation: bool = False) -> None:
     """Write `target` from the sources below `package`; for an `installation`, which copies both, they have no times."""
-    index: dict[str, Entry] = {}
+    index = "\n"
     codes = []
     position = 0
     for path in sorted(package.rglob("*.py")):
@@ -37,10 +35,11 @@ def freeze(package: Path, target: Path, *, installation: bool = False) -> None:
             continue
         status = path.stat()
         code = marshal.dumps(compiled(path))
-        index[name] = (position, len(code), is_package, 0 if installation else status.st_mtime_ns, status.st_size)
+        time = 0 if installation else status.st_mtime_ns
+        index += f"{name} {position} {len(code)} {is_package:d} {time} {status.st_size}\n"
         codes.append(code)
         position += len(code)
-    _write(target, index, b"".join(codes))
+    _write(target, index.encode(), b"".join(codes))
 
 
 def compiled(path: Path) -> CodeType:
@@ -97,11 +96,10 @@ class Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _write(target: Path, index: dict[str, Entry], codes: bytes) -> None:
+def _write(target: Path, index: bytes, codes: bytes) -> None:
     """By a rename: a command that runs meanwhile finds the old file or the new one."""
-    encoded = marshal.dumps(index)
-    lengths = [len(encoded), HEAD + len(encoded) + len(codes)]
-    content = MAGIC_NUMBER + b"".join(length.to_bytes(8, "little") for length in lengths) + encoded + codes
+    lengths = [len(index), HEAD + len(index) + len(codes)]
+    content = MAGIC_NUMBER + b"".join(length.to_bytes(8, "little") for length in lengths) + index + codes
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     partial.write_bytes(content)
     partial.rename(target)
