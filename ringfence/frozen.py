@@ -7,8 +7,8 @@ is imported from the source, and without the file everything is.
 Its layout: Python's magic number, which changes with the bytecode; in 8 bytes each, the lengths of the index and of the
 whole; the index, a line for each module; the code objects, each marshalled. A line has the module's name, where
 behind the index its code is and how long, whether it is a package (1 or 0), and time (ns) and size of its source. A
-time of 0 is of a file made for an installation, whose sources come to be at about the same moment as the file. The index
-stays text, as a dict of it would take 0.4 MB and a third of a millisecond.
+time of 0 is of a file made for an installation, whose sources come to be at about the same moment as the file. The
+index stays text, as a dict of it would take 0.4 MB and a third of a millisecond.
 """
 
 import marshal
@@ -60,7 +60,7 @@ class Finder:
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """None for what is not here, or is not as its source any more: the next finder has it."""
         entry = self._entry(name)
-        if entry is None:
+        if not entry:
             return None
         _, _, package, time, size = entry
         origin = source(name, package)
@@ -84,7 +84,7 @@ class Finder:
 
     def get_code(self, name: str) -> "CodeType":
         """For `python -m`, too."""
-        position, length, package, *_ = self._entry(name) or ()
+        position, length, package, *_ = self._entry(name)
         file = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)  # kept open it would have a number that `--preserve-fds` names
         try:
             code: CodeType = marshal.loads(os.pread(file, length, self._codes + position))
@@ -94,10 +94,11 @@ class Finder:
         return code
 
 
-    def _entry(self, name: str) -> list[int] | None:
+    def _entry(self, name: str) -> list[int]:
+        """The numbers of a module's line; none if it has no line."""
         begin = self._index.find(b"\n%s " % name.encode())
         if begin < 0:
-            return None
+            return []
         return [int(field) for field in self._index[begin : self._index.index(b"\n", begin + 1)].split()[1:]]
 
 
