@@ -16,12 +16,22 @@ def run(name: str) -> None:
     """Run the command line in sys.argv by the command of that name, and exit."""
     gc.set_threshold(100_000)  # the imports allocate enough for a hundred collections, which find nothing: 5 ms
     frozen.use()
+    _bear(name)
     sys.meta_path.append(Elsewhere)
     if name == "ringrun":
         from ringfence.runtime.ringrun import script
     else:
         from ringfence.cli.main import script
     script()
+
+
+def _bear(name: str) -> None:
+    """For `ps` and `pkill` this process has the command's name, not the interpreter's."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(name.encode())
+    except FileNotFoundError:  # no procfs, and so nobody who could look
+        return
 
 
 class Elsewhere:

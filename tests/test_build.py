@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import needs
+from tests.cli.driver import eventually
 
 PROJECT = Path(__file__).parent.parent
 
@@ -101,6 +102,14 @@ def test_a_command_does_not_heed_the_python_of_its_caller(installed: dict[str, P
     environment = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/no/such", "PYTHONSTARTUP": str(tmp_path / "os.py")}
     done = subprocess.run([installed["ringrun"], "--version"], cwd=tmp_path, env=environment, capture_output=True)
     assert done.returncode == 0 and done.stdout.startswith(b"ringrun version ")
+
+
+def test_a_command_has_its_name_among_the_processes(installed: dict[str, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    argv = [str(installed["ringrun"]), "--root", str(tmp_path / "root"), "create", "--bundle", str(tmp_path), "c1"]
+    with subprocess.Popen(argv) as process:
+        eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "ringrun\n", "its name")
+        process.kill()
 
 
 def test_a_command_takes_the_interpreter_beside_it_first(installed: dict[str, Path]) -> None:
