@@ -20,6 +20,7 @@ DOORS: dict[str, set[str]] = {
     "json": set(),
     "frozen": set(),
     "freeze": {"frozen"},
+    "command": {"frozen", "runtime", "cli"},
     "linux": set(),
     "oci": set(),
     "commandline": set(),
