@@ -19,10 +19,10 @@ from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
 from setuptools.errors import CompileError
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ringfence.freeze import PATH, freeze
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # pip builds with another path
+from ringfence.freeze import PATH, freeze  # noqa: E402
+
 SOURCE = Path("native/ringinit.c")
 PACKAGED = Path("ringfence/ringinit")
 COMMAND = Path("native/command.c")

@@ -1,6 +1,6 @@
 """Makes the file of `ringfence.frozen`; by itself (`python -m ringfence.freeze`) for the package that it is in.
 
-What is frozen has neither docstrings nor annotations of functions, which nobody who runs a command reads: a quarter of
+What is frozen has neither docstrings nor annotations of functions, which nobody who runs a command reads: a sixth of
 the bytes that a start would take in.
 """
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-ALREADY = ("ringfence", "ringfence.frozen")
+ALREADY = ("ringfence", "ringfence.command", "ringfence.frozen")
 """Imported before the file is looked into."""
 
 
@@ -97,10 +97,13 @@ class Bare(ast.NodeTransformer):
 
 
 def _write(target: Path, index: bytes, codes: bytes) -> None:
-    """By a rename: a command that runs meanwhile finds the old file or the new one."""
+    """By a rename: a command that runs meanwhile finds the old file or the new one.
+
+    What a kill leaves has a name that `make clean` removes.
+    """
     lengths = [len(index), HEAD + len(index) + len(codes)]
     content = MAGIC_NUMBER + b"".join(length.to_bytes(8, "little") for length in lengths) + index + codes
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    partial = target.with_name(f"{os.getpid()}.{target.name}")
     partial.write_bytes(content)
     partial.rename(target)
 

@@ -93,7 +93,6 @@ class Finder:
         _fix_co_filename(code, source(name, package))  # an installation was compiled elsewhere
         return code
 
-
     def _entry(self, name: str) -> list[int]:
         """The numbers of a module's line; none if it has no line."""
         begin = self._index.find(b"\n%s " % name.encode())

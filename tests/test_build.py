@@ -121,9 +121,9 @@ def test_a_command_takes_the_interpreter_beside_it_first(installed: dict[str, Pa
 
 
 def test_a_package_in_no_known_place_is_found_by_site(installed: dict[str, Path], tmp_path: Path) -> None:
-    """Or not at all, as here, where only the command was moved: it says what it misses."""
+    """Here it is that of the interpreter which built the command: the tree, installed to be edited."""
     moved = tmp_path / "moved/ringrun"
     moved.parent.mkdir()
     shutil.copy(installed["ringrun"], moved)
     done = subprocess.run([moved, "--version"], capture_output=True, text=True)
-    assert done.stdout.startswith("ringrun version ") or "No module named 'ringfence'" in done.stderr
+    assert done.stdout.startswith("ringrun version ")
