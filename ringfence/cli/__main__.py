@@ -1,4 +1,4 @@
-"""`python -m ringfence.cli`: the command line where no script is installed; the monitors' exit command uses it."""
+"""`python -m ringfence.cli`: the command line where no command is installed."""
 
 from ringfence.cli.main import script
 
