@@ -9,6 +9,9 @@ from _signal import pidfd_send_signal  # type: ignore[import-not-found]  # witho
 from ringfence.linux import processes
 from ringfence.linux.filedescriptor import FileDescriptor
 
+# No process has the number. Kernels before 6.15 say EINVAL while it still is that of a thread, or of the group or
+# session of a process that has been reaped (kernel/fork.c, pidfd_prepare); later ones say ENOENT of a thread's.
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL, errno.ENOENT)
 _LONGEST = 2_000_000.0  # seconds: poll(2) takes milliseconds in an int
 
 
@@ -28,19 +31,23 @@ class Pidfd(FileDescriptor):
         return bool(poll.poll(None if timeout is None else min(timeout, _LONGEST) * 1000))
 
 
-def send_signal(descriptor: int, number: int) -> None:
-    """Send a signal to the process of an open pidfd; ProcessLookupError if it has exited and was reaped."""
-    pidfd_send_signal(descriptor, number)
-
-
 def open(pid: int, start_time: int | None = None) -> Pidfd:
     """A descriptor for `pid`; with `start_time` (see `processes`) ProcessLookupError if the pid has changed hands."""
-    descriptor = Pidfd(os.pidfd_open(pid))
+    try:
+        descriptor = Pidfd(os.pidfd_open(pid))
+    except OSError as error:
+        if error.errno not in _NO_PROCESS:
+            raise
+        raise _gone(pid) from None
     # Asked only now: from here on the pid cannot be given away without the descriptor telling us.
     if start_time is not None and not _is(pid, start_time):
         descriptor.close()
-        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), f"/proc/{pid}")
+        raise _gone(pid)
     return descriptor
+
+
+def _gone(pid: int) -> ProcessLookupError:
+    return ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), f"/proc/{pid}")
 
 
 def _is(pid: int, start_time: int) -> bool:

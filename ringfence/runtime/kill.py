@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ringfence.errors import Conflict
 from ringfence.linux import pidfd, processes, signals
 from ringfence.runtime.compile_namespaces import requested
@@ -48,17 +46,12 @@ def send(pid: int, signal: int, begun: int) -> bool:
     if not pid:
         return False
     try:
-        descriptor = os.pidfd_open(pid)
+        with pidfd.open(pid) as process:
+            if not processes.alive(pid, begun):
+                return False
+            process.send_signal(signal)
     except ProcessLookupError:
         return False
-    try:
-        if not processes.alive(pid, begun):
-            return False
-        pidfd.send_signal(descriptor, signal)
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(descriptor)
     return True
 
 
@@ -66,15 +59,8 @@ def wait(pid: int, timeout: float) -> bool:
     """Wait up to `timeout` seconds for the end of a process that need not be our child; whether it has ended."""
     if not pid:
         return True
-    import select
-
     try:
-        descriptor = os.pidfd_open(pid)
+        with pidfd.open(pid) as process:
+            return process.wait(timeout)
     except ProcessLookupError:
         return True
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(timeout * 1000))
-    finally:
-        os.close(descriptor)

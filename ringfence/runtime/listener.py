@@ -12,7 +12,7 @@ import time
 
 from ringfence import json
 from ringfence.errors import Failed
-from ringfence.linux import _libc, sockets
+from ringfence.linux import _libc, pidfd, sockets
 from ringfence.linux.seccompprofile import notifies
 
 TYPE_CHECKING = False
@@ -82,8 +82,8 @@ def _release(pid: int, address: int) -> None:
 
 def _taken(pid: int, number: int) -> int:
     """The process has said the number and loads its filter now, in which nobody can stop it to ask."""
-    process, deadline = os.pidfd_open(pid), time.monotonic() + _PATIENCE
-    try:
+    deadline = time.monotonic() + _PATIENCE
+    with pidfd.open(pid) as process:
         while True:
             try:
                 return _libc.pidfd_getfd(process, number)
@@ -91,5 +91,3 @@ def _taken(pid: int, number: int) -> int:
                 if error.errno != errno.EBADF or time.monotonic() > deadline:
                     raise
                 time.sleep(0.0002)
-    finally:
-        os.close(process)

@@ -88,6 +88,7 @@ LANES = {
         tests=(
             "--timeout=300",
             "tests/linux/cgroups/test_kernel.py",
+            "tests/linux/test_pidfd.py",
             "tests/runtime/test_kernels.py",
             *(f"tests/runtime/test_suite.py::{name}[ringrun]" for name in _SUITE),
             "tests/cli/test_run.py::test_output_errors_and_exit_code_are_the_program_s",
@@ -113,7 +114,7 @@ LANES = {
             "tests/network/test_firewall.py::test_a_port_of_sctp_is_reached_where_the_kernel_knows_it",
         ),
         lacks=frozenset({"cgroup v1", "controller devices", "systemd", "a kernel without AppArmor"}),
-        at_least=78,
+        at_least=82,
     ),
     "systemd": Lane(
         tests=("tests/runtime/test_systemd.py",),

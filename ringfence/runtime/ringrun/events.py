@@ -5,12 +5,12 @@ The shape is that of runc's events, with the numbers that both versions of cgrou
 
 from __future__ import annotations
 
-import select
 import time
 
 from ringfence import json
 from ringfence.commandline import Flag
 from ringfence.errors import InvalidInput
+from ringfence.linux import pidfd
 from ringfence.runtime.ringrun.verb import Verb
 
 TYPE_CHECKING = False
@@ -38,14 +38,14 @@ def run(call: Call) -> int:
 
 def _watch(record: State, driver: CgroupDriver, interval: float) -> None:
     """Until the container has ended."""
-    import os
-
-    process, poll = os.pidfd_open(record.pid), select.poll()
-    poll.register(process, select.POLLIN)
+    try:
+        process = pidfd.open(record.pid, record.begun)
+    except ProcessLookupError:
+        return
     kills, due = driver.oom_kills(record.cgroup), time.monotonic() + interval
     ended = False
     while not ended:
-        ended = bool(poll.poll(max(0.0, min(_LOOK, due - time.monotonic())) * 1000))
+        ended = process.wait(max(0.0, min(_LOOK, due - time.monotonic())))
         now = driver.oom_kills(record.cgroup)
         if now > kills:
             kills = now
@@ -53,7 +53,7 @@ def _watch(record: State, driver: CgroupDriver, interval: float) -> None:
         if not ended and time.monotonic() >= due:
             due += interval
             _tell("stats", record.id, statistics(driver, record.cgroup))
-    os.close(process)
+    process.close()
 
 
 def _tell(kind: str, id: str, data: dict[str, Any] | None) -> None:

@@ -10,7 +10,7 @@ import os
 import select
 
 from ringfence.errors import Failed
-from ringfence.linux import sockets
+from ringfence.linux import pidfd, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Proxy:
     def await_ready(self, pid: int) -> None:
         """Pass on until READY=1, or the end of the process. Failed if nobody takes it."""
         try:
-            process = os.pidfd_open(pid)
+            process = pidfd.open(pid)
         except ProcessLookupError:
             return
         poll = select.poll()
@@ -73,7 +73,7 @@ class Proxy:
             ready = self._pass_on()
         if ready:
             self._say(f"MAINPID={pid}".encode())  # our own end, soon, is not the service's
-        os.close(process)
+        process.close()
         self._socket.close()
 
     def keep_on(self, _pid: int) -> None:
