@@ -16,30 +16,94 @@ from ringfence.frozen import HEAD, MAGIC_NUMBER, PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
     from types import CodeType
+
+    from ringfence.frozen import Entry
 
 ALREADY = ("ringfence", "ringfence.command", "ringfence.frozen")
 """Imported before the file is looked into."""
+TOGETHER = (
+    # whatever starts a process in a container
+    ("ringfence.commandline", "ringfence.runtime.exec"),
+    # whatever makes a container
+    ("ringfence.runtime.create", "ringfence.runtime.delete", "ringfence.runtime.launch",
+     "ringfence.linux.cgroups.cpuset", "ringfence.linux.cgroups.devices", "ringfence.linux.cgroups.rootless"),
+    # ringrun run, create, exec
+    ("ringfence.runtime.ringrun.run", "ringfence.runtime.ringrun.create", "ringfence.runtime.ringrun.exec"),
+    # ringfence
+    ("ringfence.cli.main", "ringfence.cli.verb", "ringfence.engine.health", "ringfence.runtime.native"),
+    # ringfence run
+    ("ringfence.cli.run", "ringfence.engine.create", "ringfence.engine.start", "ringfence.images.host_inputs",
+     "ringfence.images.store", "ringfence.images.unpack", "ringfence.linux.seccompcache",
+     "ringfence.oci.runtime_spec_seccomp", "ringfence.runtime.compile_snapshot", "ringfence.runtime.compile_stage",
+     "ringfence.snapshots.overlay"),
+)  # fmt: skip
+"""Each of these, with all that they begin by importing and no earlier one has, is a piece of the file.
+
+A verb that needs one module of a piece reads them all: they are what it would import anyway, or nearly so.
+"""
 
 
 def freeze(package: Path, target: Path, *, installation: bool = False) -> None:
     """Write `target` from the sources below `package`; for an `installation`, which copies both, they have no times."""
+    sources = {_name(path.relative_to(package.parent)): path for path in sorted(package.rglob("*.py"))}
+    entries = {name: _entry(path, sources, installation) for name, path in sources.items() if name not in ALREADY}
     index = "\n"
-    codes = []
+    pieces = []
     position = 0
-    for path in sorted(package.rglob("*.py")):
-        relative = path.relative_to(package.parent).with_suffix("")
-        is_package = relative.name == "__init__"
-        name = ".".join((relative.parent if is_package else relative).parts)
-        if name in ALREADY:
+    for names in together({name: entry[3] for name, entry in entries.items()}):
+        piece = marshal.dumps([(name, entries[name]) for name in names])
+        index += "".join(f"{name} {position} {len(piece)}\n" for name in names)
+        pieces.append(piece)
+        position += len(piece)
+    _write(target, index.encode(), b"".join(pieces))
+
+
+def _name(source: Path) -> str:
+    parts = source.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _entry(path: Path, sources: Collection[str], installation: bool) -> Entry:
+    status = path.stat()
+    time = 0 if installation else status.st_mtime_ns
+    return path.stem == "__init__", time, status.st_size, imports(path, sources), compiled(path)
+
+
+def imports(path: Path, modules: Collection[str]) -> tuple[str, ...]:
+    """Those of `modules` that a source imports before it does anything else, each after the package that it is in."""
+    found: dict[str, None] = {}
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.Import):
+            names = [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{one.name}" for one in node.names]  # some of these are no modules
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # the docstring
             continue
-        status = path.stat()
-        code = marshal.dumps(compiled(path))
-        time = 0 if installation else status.st_mtime_ns
-        index += f"{name} {position} {len(code)} {is_package:d} {time} {status.st_size}\n"
-        codes.append(code)
-        position += len(code)
-    _write(target, index.encode(), b"".join(codes))
+        else:
+            break
+        for name in names:
+            parts = name.split(".")
+            found.update((".".join(parts[:count]), None) for count in range(1, len(parts) + 1))
+    return tuple(name for name in found if name in modules and name not in ALREADY)
+
+
+def together(imports: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """All modules, by the pieces of the file that they are in: `TOGETHER`, and each of the others by itself."""
+    left = dict.fromkeys(imports)
+    pieces = []
+    for roots in TOGETHER:
+        piece: dict[str, None] = {}
+        pending = [root for root in roots if root in imports]
+        while pending:
+            name = pending.pop()
+            if name in left:
+                del left[name]
+                piece[name] = None
+                pending += imports[name]
+        pieces.append(list(piece))
+    return [*pieces, *([name] for name in left)]
 
 
 def compiled(path: Path) -> CodeType:
