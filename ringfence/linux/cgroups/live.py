@@ -152,14 +152,24 @@ def remove(places: Places, cgroup: str) -> None:
 
 
 def _remove_tree(top: str) -> OSError | None:
-    """Children first; None once all is gone, by whomever."""
+    """Children first; None once all is gone, by whomever. Few have any, and to look for them costs more than to try."""
+    error = _remove(top)
+    if error is None or error.errno != errno.EBUSY:
+        return error
     for directory in reversed(list(_walk(top))):
-        try:
-            os.rmdir(directory)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
+        error = _remove(directory)
+        if error is not None:
             return error
+    return None
+
+
+def _remove(directory: str) -> OSError | None:
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
     return None
 
 

@@ -101,4 +101,5 @@ def destroy(call: Call) -> None:
     """Delete the container in whatever state it is."""
     from ringfence.runtime import delete
 
-    call.warn(delete.delete(call.record(), call.driver(), force=True))
+    record = call.record()
+    call.warn(delete.delete(record, call.driver(record), force=True))
