@@ -6,6 +6,7 @@ Loading the library, and ctypes for it, costs a command 3 ms, and compiling dock
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def _key(seccomp: dict[str, Any]) -> str:
 
 
 def _sha256(data: bytes) -> Any:
-    # hashlib itself loads OpenSSL: 3 ms on the way to every start, more than all the rest of a cache hit.
-    for module in ("_sha2", "_sha256", "hashlib"):
+    # hashlib itself loads OpenSSL: 3 ms on the way to every start, more than all the rest of a cache hit. As much is the
+    # price of looking for a module that is not there.
+    for module in ("_sha2" if sys.version_info >= (3, 12) else "_sha256", "hashlib"):
         try:
             return __import__(module).sha256(data)
         except ImportError:
