@@ -20,6 +20,7 @@ from bench.density import density
 from bench.layers import Layers, unpacks
 from bench.material import LARGE, MIB, SMALL, Material
 from bench.measure import Timing
+from bench.memory import creates
 from bench.networks import engines, enter_network, leave_network, network_starts, throughput
 from bench.pulls import pulls
 from bench.report import Promise, ratio
@@ -34,6 +35,7 @@ class Scale:
     def __init__(self, *, quick: bool) -> None:
         self.rounds = 11 if quick else 100
         self.exec_rounds = 11 if quick else 60
+        self.creates = 3 if quick else 15
         self.crowd = 20 if quick else 100
         self.build_rounds = 3 if quick else 15
         self.layers = 100_000_000 if quick else 500_000_000
@@ -87,6 +89,7 @@ def measure(scale: Scale, data: Path, state: Path) -> list[Promise]:
     try:
         return [
             *measure_starts(scale, material, hosts),
+            *measure_memory(scale, hosts),
             *measure_crowds(scale, hosts),
             *measure_density(scale, hosts),
             *measure_layers(scale, data, state),
@@ -101,7 +104,11 @@ def measure_starts_alone(scale: Scale, data: Path, state: Path) -> list[Promise]
     material = Material(data / "material", 4 * MIB)
     hosts = Participants(material, data, state)
     try:
-        return [*measure_starts(scale, material, hosts), *measure_crowds(scale, hosts)]
+        return [
+            *measure_starts(scale, material, hosts),
+            *measure_memory(scale, hosts),
+            *measure_crowds(scale, hosts),
+        ]
     finally:
         hosts.leave()
 
@@ -127,7 +134,20 @@ def measure_starts(scale: Scale, material: Material, hosts: Participants) -> lis
         Promise("library start to exit, idle / crun run", _of(idle, "library", "crun run"), 0.35, "x"),
         Promise("ringfence run --rm / podman run --rm", _of(hot, "ringfence run --rm", "podman run --rm"), 0.5, "x"),
         Promise("ringfence exec / podman exec", _of(executed, "ringfence exec", "podman exec"), 0.4, "x"),
+        Promise("ringrun run, hot / runc run", _of(hot, "ringrun run", "runc run"), 0.9, "x"),
+        Promise("ringrun run, hot / crun run", _of(hot, "ringrun run", "crun run"), 2.0, "x"),
+        Promise("ringrun run, idle / crun run", _of(idle, "ringrun run", "crun run"), 1.0, "x"),
+        Promise("ringrun exec / runc exec", _of(executed, "ringrun exec", "runc exec"), 0.9, "x"),
     ]
+
+
+def measure_memory(scale: Scale, hosts: Participants) -> list[Promise]:
+    peaks = {one.name: one for one in creates(hosts.runtimes, scale.creates)}
+    theirs = peaks["runc create"].kilobytes if "runc create" in peaks else None
+    rows = [one.row(theirs) for one in peaks.values()]
+    report.table("create: the most memory that the kernel charges", ["", "kB", "x runc create"], rows)
+    ours = peaks["ringrun create"].kilobytes if "ringrun create" in peaks else None
+    return [Promise("ringrun create / runc create, most memory", ratio(ours, theirs), 1.0, "x")]
 
 
 def measure_crowds(scale: Scale, hosts: Participants) -> list[Promise]:
@@ -138,10 +158,11 @@ def measure_crowds(scale: Scale, hosts: Participants) -> list[Promise]:
     head = ["", "start all s", "x crun", "ps ms", "helpers kB each", "remove all s"]
     report.table(f"{scale.crowd} detached containers", head, [one.row(reference) for one in crowds.values()])
     promises = []
-    for name in ("library", "ringfence"):
-        one = crowds.get(name)
+    for name, peer in (("library", "crun"), ("ringfence", "crun, seccomp")):
+        one, other = crowds.get(name), crowds.get(peer)
         started, memory = (one.start, one.memory) if one else (None, None)
-        promises.append(Promise(f"{scale.crowd} detached starts, {name} / crun", ratio(started, reference), 3.0, "x"))
+        share = ratio(started, other.start if other else None)
+        promises.append(Promise(f"{scale.crowd} detached starts, {name} / {peer}", share, 3.0, "x"))
         promises.append(Promise(f"helper memory per container (PSS), {name}", memory, 150.0, "kB"))
     return promises
 

@@ -27,6 +27,10 @@ class Host:
 
     name: str
 
+    def label(self, verb: str) -> str:
+        """How a verb of it is called in a table."""
+        return f"{self.name} {verb}"
+
     def start(self) -> str:
         raise NotImplementedError
 
@@ -86,22 +90,36 @@ class ImageHost(Host):
 
 
 class Runtime(Host):
-    """An OCI runtime by runc's command line."""
+    """An OCI runtime by runc's command line; with docker's seccomp profile if `confined`, as engines call it."""
 
-    def __init__(self, name: str, program: str, material: Material, state: Path) -> None:
-        self.name = name
+    def __init__(self, name: str, program: str, material: Material, state: Path, *, confined: bool = False) -> None:
+        self._suffix = ", seccomp" if confined else ""
+        self.name = name + self._suffix
+        self.confined = confined
         self._argv = [program, "--root", str(state / name)]
         self._material = material
         self._log = str(state / f"{name}.log")
-        self._ids = map(f"rfb-{os.getpid()}-{name}-{{}}".format, itertools.count())
+        self._ids = map(f"rfb-{os.getpid()}-{name}{'s' * confined}-{{}}".format, itertools.count())
 
-    def run(self, bundle: str = "true") -> None:
-        self._do("run", "--bundle", str(self._material.bundles[bundle]), next(self._ids))
+    def label(self, verb: str) -> str:
+        return f"{self.name.removesuffix(self._suffix)} {verb}{self._suffix}"
+
+    def run(self) -> None:
+        self._do("run", "--bundle", self._bundle("true"), next(self._ids))
+
+    def create(self) -> str:
+        """A container whose program has not started."""
+        container = next(self._ids)
+        self._do("create", "--bundle", self._bundle("pause"), container)
+        return container
 
     def start(self) -> str:
         container = next(self._ids)
-        self._do("run", "--detach", "--bundle", str(self._material.bundles["pause"]), container)
+        self._do("run", "--detach", "--bundle", self._bundle("pause"), container)
         return container
+
+    def _bundle(self, program: str) -> str:
+        return str(self._material.bundles[program + self._suffix])
 
     def exec(self, container: str) -> None:
         self._do("exec", container, "/bin/true")
@@ -224,9 +242,14 @@ def _failures() -> Iterator[None]:
 
 
 def runtimes(material: Material, state: Path) -> list[Runtime]:
-    """crun and runc if they are installed, and ringrun."""
+    """crun and runc if they are installed, and ringrun, each without and with a seccomp profile."""
     programs = [(name, shutil.which(name)) for name in ("crun", "runc")] + [("ringrun", our_command("ringrun"))]
-    return [Runtime(name, program, material, state) for name, program in programs if program]
+    return [
+        Runtime(name, program, material, state, confined=confined)
+        for name, program in programs
+        if program
+        for confined in (False, True)
+    ]
 
 
 def peers(data: Path, state: Path) -> list[EngineCommand]:

@@ -36,11 +36,12 @@ class Material:
         source = Path(__file__).with_name("box.c")
         subprocess.run(["cc", "-O2", "-s", "-static", "-o", program, source], check=True)
         os.link(program, program.with_name("pause"))
-        self.bundles = {name: directory / f"bundle-{name}" for name in ("true", "pause", "seccomp")}
+        names = ("true", "pause", "true, seccomp", "pause, seccomp")
+        self.bundles = {name: directory / f"bundle-{name}" for name in names}
         for name, bundle in self.bundles.items():
             bundle.mkdir()
-            spec = self._spec(PAUSE if name == "pause" else TRUE)
-            if name == "seccomp":
+            spec = self._spec(PAUSE if name.startswith("pause") else TRUE)
+            if name.endswith("seccomp"):
                 kernel = tuple(int(part) for part in platform.release().split(".")[:2])
                 profile = seccomp.default(frozenset(_CAPABILITIES), platform.machine(), (kernel[0], kernel[1]))
                 spec["linux"]["seccomp"] = profile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -40,15 +41,17 @@ class Timing:
 
 
 def take_turns(candidates: Iterable[Candidate], rounds: int, *, idle: float = 0.0) -> list[Timing]:
-    """Time each candidate once a round, beginning with another one each time; one turn before does not count.
+    """Time each candidate once a round, each time in another order; one turn before does not count.
+
+    What one leaves for the kernel to do (namespaces, cgroups) is done at the expense of the next, which therefore must
+    not always be the same one.
 
     A candidate that fails is told of and left out.
     """
     alive = list(candidates)
     samples: dict[str, list[float]] = {candidate.name: [] for candidate in alive}
     for number in range(-1, rounds):
-        first = number % max(1, len(alive))
-        for candidate in alive[first:] + alive[:first]:
+        for candidate in random.Random(number).sample(alive, len(alive)):
             if number > 0 and number % candidate.every:
                 continue
             time.sleep(idle)

@@ -19,8 +19,7 @@ def starts(
     """Start to exit: hot, and after idling."""
     candidates = [Candidate("library", partial(library.run, SMALL))]
     for runtime in runtimes:
-        candidates.append(Candidate(f"{runtime.name} run", runtime.run))
-        candidates.append(Candidate(f"{runtime.name} run, seccomp", partial(runtime.run, "seccomp"), every=2))
+        candidates.append(Candidate(runtime.label("run"), runtime.run, every=2 if runtime.confined else 1))
     bubblewrap = shutil.which("bwrap")
     if bubblewrap:
         argv = [bubblewrap, "--unshare-all", "--bind", str(material.rootfs), "/", "--proc", "/proc", "--dev", "/dev"]
@@ -39,7 +38,7 @@ def execs(hosts: Sequence[Host], rounds: int) -> list[Timing]:
             if container is not None:
                 running.append((host, container))
         candidates = [
-            Candidate(f"{host.name} exec", partial(host.exec, container), every=SLOW.get(host.name, 1))
+            Candidate(host.label("exec"), partial(host.exec, container), every=SLOW.get(host.name, 1))
             for host, container in running
         ]
         return take_turns(candidates, rounds)

@@ -52,7 +52,7 @@ def freeze(package: Path, target: Path, *, installation: bool = False) -> None:
     index = "\n"
     pieces = []
     position = 0
-    for names in together({name: entry[3] for name, entry in entries.items()}):
+    for names in together({name: entry[3] for name, entry in entries.items()}, TOGETHER):
         piece = marshal.dumps([(name, entries[name]) for name in names])
         index += "".join(f"{name} {position} {len(piece)}\n" for name in names)
         pieces.append(piece)
@@ -89,11 +89,11 @@ def imports(path: Path, modules: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in found if name in modules and name not in ALREADY)
 
 
-def together(imports: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """All modules, by the pieces of the file that they are in: `TOGETHER`, and each of the others by itself."""
+def together(imports: Mapping[str, Sequence[str]], roots_of: Sequence[Sequence[str]]) -> list[list[str]]:
+    """All modules, by the pieces of the file that they are in: one for each of these groups, and one for each other."""
     left = dict.fromkeys(imports)
     pieces = []
-    for roots in TOGETHER:
+    for roots in roots_of:
         piece: dict[str, None] = {}
         pending = [root for root in roots if root in imports]
         while pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import shutil
 import subprocess
@@ -115,10 +116,71 @@ def test_every_module_but_those_that_come_before_is_frozen(tmp_path: Path) -> No
     freeze.freeze(PROJECT / "ringfence", target)
     content = target.read_bytes()
     length = int.from_bytes(content[len(frozen.MAGIC_NUMBER) :][:8], "little")
-    index = [line.split() for line in content[frozen.HEAD :][:length].decode().splitlines() if line]
+    found = set[Path]()
+    for line in content[frozen.HEAD :][:length].decode().split("\n")[1:-1]:
+        name, position, size = line.split()
+        piece = dict(marshal.loads(content[frozen.HEAD + length + int(position) :][: int(size)]))
+        found.add(Path(frozen.source(name, piece[name][0])))
     before = {PROJECT / "ringfence" / name for name in ("__init__.py", "command.py", "frozen.py")}
-    sources = set((PROJECT / "ringfence").rglob("*.py"))
-    assert {Path(frozen.source(name, int(package))) for name, _, _, package, *_ in index} == sources - before
+    assert found == set((PROJECT / "ringfence").rglob("*.py")) - before
+
+
+def test_what_is_used_together_is_one_piece_and_nothing_is_in_two() -> None:
+    imports = dict.fromkeys(("a", "b", "c", "d", "e"), ()) | {"a": ("c",), "b": ("c", "d"), "c": ("b",)}
+    assert freeze.together(imports, (("a",), ("d", "missing"))) == [["a", "c", "b", "d"], [], ["e"]]
+
+
+IMPORTS = '''
+"""Module."""
+import os
+import one.two
+from one.three import four, name
+if os.name:
+    import five
+import six
+'''
+
+
+def test_only_what_a_module_imports_before_it_does_anything_is_loaded_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(IMPORTS)
+    modules = ["six", "five", "one", "one.two", "one.three", "one.three.four", "one.three.five"]
+    assert freeze.imports(path, modules) == ("one", "one.two", "one.three", "one.three.four")
+
+
+THREADED = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from ringfence import frozen
+frozen.use()
+names = ["ringfence.oci.digest", "ringfence.errors", "ringfence.oci"]
+threads = [threading.Thread(target=__import__, args=(name,)) for name in names * 4]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(all(hasattr(sys.modules[name], "__file__") for name in names), type(sys.modules[names[0]].__loader__).__name__)
+"""
+
+
+def test_modules_are_imported_by_threads_as_well(package: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", THREADED, package.parent], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True Finder\n", "")
+
+
+def test_a_module_that_fails_while_another_imports_it_is_not_left_half_made(package: Path) -> None:
+    broken = package / "errors.py"
+    broken.write_text(broken.read_text() + "raise OSError('broken')\n")
+    subprocess.run([sys.executable, "-m", "ringfence.freeze"], cwd=package.parent, check=True)
+    program = """
+import sys
+from ringfence import frozen
+frozen.use()
+try:
+    import ringfence.oci.digest
+except OSError as error:
+    print(error, [name for name in sys.modules if name in ("ringfence.errors", "ringfence.oci.digest")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=package.parent, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("broken []\n", "")
 
 
 DOCUMENTED = '''

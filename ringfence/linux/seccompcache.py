@@ -57,8 +57,8 @@ def _key(seccomp: dict[str, Any]) -> str:
 
 
 def _sha256(data: bytes) -> Any:
-    # hashlib itself loads OpenSSL: 3 ms on the way to every start, more than all the rest of a cache hit. As much is the
-    # price of looking for a module that is not there.
+    # hashlib itself loads OpenSSL: 3 ms on the way to every start, more than all the rest of a cache hit. To look for a
+    # module that is not there costs as much.
     for module in ("_sha2" if sys.version_info >= (3, 12) else "_sha256", "hashlib"):
         try:
             return __import__(module).sha256(data)
