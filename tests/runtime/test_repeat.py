@@ -147,9 +147,9 @@ def test_a_start_that_fails_before_the_runtime_hears_of_it_leaves_no_sandbox(eng
 def test_a_layer_more_is_another_plan(engine: Engine, watched: Watched) -> None:
     for _ in range(3):
         engine.run("host", ["true"], rm=True, network="none")
-    box = engine.run("host", ["sh", "-c", "echo new >/new; sleep 60"], detach=True, network="none", name="box")
-    engine.commit(box.name, "host:latest-but-one")
-    engine.rm(box.name, force=True)
+    engine.run("host", ["sh", "-c", "echo new >/new"], network="none", name="box")
+    engine.commit("box", "host:latest-but-one")
+    engine.rm("box")
     for _ in range(3):
         assert engine.run("host:latest-but-one", ["cat", "/new"], rm=True, network="none").stdout == b"new\n"
 
