@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.candidates import Runtime
 from bench.measure import Failure
 
+_PATIENCE = 5.0  # seconds
 _PLACES = (  # where a cgroup is made, and the file that tells
     ("/sys/fs/cgroup/memory", "memory.max_usage_in_bytes"),
     ("/sys/fs/cgroup", "memory.peak"),
@@ -85,10 +86,13 @@ def _here(top: str) -> str:
 
 def _remove(group: Path) -> None:
     """With what a runtime has made below it; the kernel lets go of it a moment after its last process."""
-    for _ in range(100):
+    end = time.monotonic() + _PATIENCE
+    while True:
         try:
             for directory, _, _ in sorted(os.walk(group), reverse=True):
                 os.rmdir(directory)
             return
         except OSError:
-            time.sleep(0.02)
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
