@@ -89,11 +89,11 @@ def imports(path: Path, modules: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in found if name in modules and name not in ALREADY)
 
 
-def together(imports: Mapping[str, Sequence[str]], roots_of: Sequence[Sequence[str]]) -> list[list[str]]:
+def together(imports: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]) -> list[list[str]]:
     """All modules, by the pieces of the file that they are in: one for each of these groups, and one for each other."""
     left = dict.fromkeys(imports)
     pieces = []
-    for roots in roots_of:
+    for roots in groups:
         piece: dict[str, None] = {}
         pending = [root for root in roots if root in imports]
         while pending:

@@ -100,12 +100,6 @@ class Finder:
         _fix_co_filename(code, source(module.__name__, package))  # an installation was compiled elsewhere
         exec(code, module.__dict__)
 
-    def get_code(self, name: str) -> "CodeType":
-        """For `python -m`."""
-        entry = self._entry(name)
-        assert entry is not None
-        return entry[-1]
-
     def _load(self, name: str) -> None:
         """Import a module whose parent is imported; nothing is done if that is to be done from its source."""
         spec = self.find_spec(name)

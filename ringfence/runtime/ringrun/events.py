@@ -44,16 +44,16 @@ def _watch(record: State, driver: CgroupDriver, interval: float) -> None:
         return
     kills, due = driver.oom_kills(record.cgroup), time.monotonic() + interval
     ended = False
-    while not ended:
-        ended = process.wait(max(0.0, min(_LOOK, due - time.monotonic())))
-        now = driver.oom_kills(record.cgroup)
-        if now > kills:
-            kills = now
-            _tell("oom", record.id, None)
-        if not ended and time.monotonic() >= due:
-            due += interval
-            _tell("stats", record.id, statistics(driver, record.cgroup))
-    process.close()
+    with process:
+        while not ended:
+            ended = process.wait(max(0.0, min(_LOOK, due - time.monotonic())))
+            now = driver.oom_kills(record.cgroup)
+            if now > kills:
+                kills = now
+                _tell("oom", record.id, None)
+            if not ended and time.monotonic() >= due:
+                due += interval
+                _tell("stats", record.id, statistics(driver, record.cgroup))
 
 
 def _tell(kind: str, id: str, data: dict[str, Any] | None) -> None:
